@@ -1,0 +1,66 @@
+# The only front door: `make help` lists what there is. Everything is safe to repeat and to interrupt.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+CLUSTER_TOOL := $(PY) -m tests.cluster
+PROGRAMS := $(CLUSTER_TOOL) programs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: ## uv and the locked Python environment in .venv
+	@python3 hack/bootstrap.py env
+
+machine: env ## what the local cluster needs of the machine: root, Go, Debian packages
+	@python3 hack/bootstrap.py machine
+
+lock: env ## resolve requirements/*.in again into the hashed *.txt
+	@python3 hack/bootstrap.py lock
+
+programs: machine ## build Kubernetes, etcd, containerd, Helm and CoreDNS into the cache
+	@$(PROGRAMS)
+
+images: machine ## build the operator, worker and demo images, load them into a running cluster
+	@$(CLUSTER_TOOL) images
+
+cluster-up: programs ## start the local cluster (or find it running)
+	@$(CLUSTER_TOOL) up
+
+cluster-down: env ## stop the local cluster; leaves no process, mount or namespace
+	@$(CLUSTER_TOOL) down
+
+cluster-status: env ## what of the local cluster runs
+	@$(CLUSTER_TOOL) status
+
+kubectl: env ## kubectl on the local cluster: make kubectl ARGS="get pods -A"
+	@$(CLUSTER_TOOL) kubectl $(ARGS)
+
+demo: machine ## a pool that follows the queue and comes back to zero, on a real cluster
+	@$(PY) -m examples.demo
+
+test: machine ## everything: lint, types, import rules, unit, integration, e2e
+	@$(PY) hack/test.py
+
+lint: env ## ruff, strict types, import rules
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+format: env ## let ruff mend what it can
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+test-unit: env ## the pure modules
+	@.venv/bin/pytest tests/unit $(ARGS)
+
+test-integration: machine ## against a real API server and a real Redis
+	@$(PROGRAMS) etcd kubernetes
+	@.venv/bin/pytest tests/integration $(ARGS)
+
+test-e2e: cluster-up images ## the chart and images on the local cluster
+	@$(CLUSTER_TOOL) exec -- .venv/bin/pytest tests/e2e $(ARGS)
+
+crd: env ## generate crds/ and the chart's copy from hack/crd/
+	@$(PY) hack/generate_crd.py
+
+.PHONY: $(shell awk -F: '/^[a-z-]+:.*## / {print $$1}' $(MAKEFILE_LIST))

@@ -1,0 +1,69 @@
+"""What operator and worker say to each other, in one place.
+
+The operator writes environment variables, mounts and request annotations; the worker answers in
+annotations of its own pod. Both sides import these names, so they can't drift apart. Standard
+library only: the worker imports this before anything else.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+PREFIX: Final = "pynenc.org/"
+
+# Raised by hand when a pod of an older operator could no longer be understood; part of the template hash.
+POD_CONTRACT: Final = 1
+
+
+class WorkerState(StrEnum):
+    """What a worker says of itself in ``pynenc.org/worker-state``."""
+
+    IDLE = "idle"
+    ACTIVE = "active"
+    DRAINING = "draining"
+    DRAINED = "drained"
+
+
+# Written by the worker, with `patch pods/status` of its own pod.
+WORKER_STATE: Final = PREFIX + "worker-state"
+WORKER_STATE_SINCE: Final = PREFIX + "worker-state-since"  # RFC 3339, UTC; idle: when the last thread ended
+ACTIVE_INVOCATIONS: Final = PREFIX + "active-invocations"  # live threads, those that wait for sub-results included
+DRAIN_ANSWER: Final = PREFIX + "drain-answer"  # the drain-request it has answered, with `drained`
+RECOVERED_RUNNERS: Final = PREFIX + "recovered-runners"  # space-separated runner ids, at most 1,024 characters
+WORKER_VERSION: Final = PREFIX + "worker-version"
+SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
+POD_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+
+WORKER_WRITES: Final = (
+    WORKER_STATE,
+    WORKER_STATE_SINCE,
+    ACTIVE_INVOCATIONS,
+    DRAIN_ANSWER,
+    RECOVERED_RUNNERS,
+    WORKER_VERSION,
+    SAFE_TO_EVICT,
+    DO_NOT_DISRUPT,
+    POD_DELETION_COST,
+)
+
+# Written by the operator, read by the worker from its downward API volume.
+DRAIN_REQUEST: Final = PREFIX + "drain-request"  # an opaque id; absent or empty: no drain is asked
+RECOVER_RUNNERS: Final = PREFIX + "recover-runners"  # space-separated runner ids (pod UIDs) that are dead
+
+# Mounts.
+PODINFO_DIR: Final = "/etc/pynenc-podinfo"  # downward API volume; file `annotations`
+BACKEND_DIR: Final = "/etc/pynenc-backend"  # Secret volume; file `url`, when the URL comes from a Secret
+
+# Environment, set by the operator.
+ENV_APP: Final = "PYNENC_WORKER_APP"  # the module, as `pynenc --app` takes it
+ENV_BACKEND: Final = "PYNENC_WORKER_BACKEND"  # redis | rabbitmq | mongodb | sqlite
+ENV_BACKEND_URL: Final = "PYNENC_WORKER_BACKEND_URL"  # when the URL stands in the resource itself
+ENV_DRAIN_TIMEOUT: Final = "PYNENC_WORKER_DRAIN_TIMEOUT_SECONDS"
+ENV_METRICS_PORT: Final = "PYNENC_WORKER_METRICS_PORT"
+ENV_POD_NAME: Final = "POD_NAME"
+ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
+ENV_POD_UID: Final = "POD_UID"
+
+METRICS_PORT: Final = 9808  # default of ENV_METRICS_PORT: /metrics and /healthz
+# Kept back from terminationGracePeriodSeconds (= drainTimeoutSeconds + GRACE_MARGIN_SECONDS) to hand work back.
+GRACE_MARGIN_SECONDS: Final = 30
