@@ -3,7 +3,7 @@
 Pure data. Times are Unix seconds by the API server's clock, durations are seconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -175,7 +175,7 @@ class Drain:
     """Ask a pod to take no more work."""
 
     pod: WorkerPod
-    cause: DrainCause
+    request: DrainRequest
     reason: Reason
 
 
@@ -219,7 +219,6 @@ class Decision:
     deletes: tuple[Delete, ...] = ()
     limited: Reason | None = None
     recount: bool = False
-    message: str = field(default="", compare=False)
 
     @property
     def acts(self) -> bool:

@@ -1,0 +1,97 @@
+"""What the pods of a runner are to the rules: who serves, who brings slots, who may be asked to leave.
+
+Pure. Each word here is one of docs/architecture.md's; the rules in `scaling` are written with them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pynenc_operator.model import Observation, RunnerSpec, WorkerPod
+from pynenc_worker.contract import WorkerState
+
+# A start deadline that is not set is learned: twice the slowest start seen, within these bounds.
+FIRST_START_DEADLINE_SECONDS = 300.0
+LEAST_START_DEADLINE_SECONDS = 60.0
+START_DEADLINE_FACTOR = 2.0
+# How long after the drain timeout a worker may still take to say that it has drained.
+DRAIN_ANSWER_SECONDS = 60.0
+
+
+def start_deadline(spec: RunnerSpec, start_seconds: float | None) -> float:
+    """Seconds from a pod's creation within which it must have reported."""
+    if spec.start_deadline_seconds is not None:
+        return float(spec.start_deadline_seconds)
+    if start_seconds is None:
+        return FIRST_START_DEADLINE_SECONDS
+    return max(LEAST_START_DEADLINE_SECONDS, START_DEADLINE_FACTOR * start_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A runner's pods, each in the one class that the rules know it by.
+
+    The classes of serving pods are disjoint: `not_started`, `starting`, `idle`, `active`.
+    """
+
+    live: tuple[WorkerPod, ...]  # neither terminating nor ended; they hold places under the maximum
+    draining: tuple[WorkerPod, ...]
+    silent: tuple[WorkerPod, ...]
+    not_started: tuple[WorkerPod, ...]  # no container has run: nothing can be lost with them
+    starting: tuple[WorkerPod, ...]  # started without a report, or taken back from a drain: busy until they say
+    idle: tuple[WorkerPod, ...]
+    active: tuple[WorkerPod, ...]
+    ended: tuple[WorkerPod, ...]
+
+    @property
+    def serving(self) -> int:
+        """Pods that take work, or will."""
+        return len(self.not_started) + len(self.starting) + len(self.idle) + len(self.active)
+
+    def free_slots(self, max_threads: int) -> int:
+        """Threads that are free or coming; those of active pods are not known and not counted."""
+        return max_threads * (len(self.not_started) + len(self.starting) + len(self.idle))
+
+
+def _is_silent(pod: WorkerPod, spec: RunnerSpec, start_seconds: float | None, now: float) -> bool:
+    if pod.status is None:
+        return now - pod.created > start_deadline(spec, start_seconds)
+    drain = pod.drain
+    if drain is None or pod.status.state is WorkerState.DRAINED:
+        return False
+    return now - drain.asked > spec.drain_timeout_seconds + DRAIN_ANSWER_SECONDS
+
+
+def classify(spec: RunnerSpec, seen: Observation, now: float) -> Pool:
+    """Sort a runner's pods into the classes of the rules."""
+    live = tuple(pod for pod in seen.pods if not pod.terminating and not pod.ended)
+    silent = tuple(pod for pod in live if _is_silent(pod, spec, seen.start_seconds, now))
+    answering = [pod for pod in live if pod not in silent]
+    serving = [pod for pod in answering if not pod.drain_request]
+
+    def in_state(*states: WorkerState) -> tuple[WorkerPod, ...]:
+        return tuple(pod for pod in serving if pod.status and pod.status.state in states)
+
+    unreported = [pod for pod in serving if pod.status is None]
+    return Pool(
+        live=live,
+        draining=tuple(pod for pod in answering if pod.drain_request),
+        silent=silent,
+        not_started=tuple(pod for pod in unreported if not pod.container_started),
+        starting=(
+            *(pod for pod in unreported if pod.container_started),
+            *in_state(WorkerState.DRAINING, WorkerState.DRAINED),
+        ),
+        idle=in_state(WorkerState.IDLE),
+        active=in_state(WorkerState.ACTIVE),
+        ended=tuple(pod for pod in seen.pods if pod.ended and not pod.terminating),
+    )
+
+
+def newest_first(pods: Iterable[WorkerPod]) -> list[WorkerPod]:
+    """Pods by creation, the newest first; names settle ties so that two operators agree."""
+    return sorted(pods, key=lambda pod: (pod.created, pod.name), reverse=True)
+
+
+def longest_idle_first(pods: Iterable[WorkerPod]) -> list[WorkerPod]:
+    """Idle pods by the time of their last work, the oldest first."""
+    return sorted(pods, key=lambda pod: (pod.status.last_update if pod.status else pod.created, pod.name))

@@ -1,0 +1,140 @@
+"""decide() over any spec, pool and time: what must hold always."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pynenc_operator.model import (
+    Decision,
+    DrainCause,
+    DrainRequest,
+    Mode,
+    Observation,
+    QueueDepth,
+    RunnerSpec,
+    WorkerPod,
+    WorkerStatus,
+)
+from pynenc_operator.pool import classify
+from pynenc_operator.scaling import decide
+from pynenc_worker.contract import WorkerState
+from tests.unit.operator.builders import NOW, pod
+
+AGES = st.floats(0, 4000)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> RunnerSpec:
+    highest = draw(st.integers(0, 12))
+    return RunnerSpec(
+        min_replicas=draw(st.integers(0, highest)),
+        max_replicas=highest,
+        enforce_max_replicas=draw(st.booleans()),
+        max_threads=draw(st.integers(1, 4)),
+        idle_timeout_seconds=draw(st.integers(1, 120)),
+        pin=draw(st.none() | st.integers(0, highest)),
+        mode=draw(st.sampled_from(Mode)),
+        drain_timeout_seconds=draw(st.integers(1, 3600)),
+        start_deadline_seconds=draw(st.none() | st.integers(10, 600)),
+    )
+
+
+@st.composite
+def worker_pods(draw: st.DrawFn, name: str) -> WorkerPod:
+    state = draw(st.none() | st.sampled_from(WorkerState))
+    cause, ago = draw(st.sampled_from(DrainCause)), draw(AGES)
+    request = draw(st.none() | st.just(DrainRequest(cause, NOW - ago).id))
+    ended = draw(st.booleans())
+    return pod(
+        name,
+        created=NOW - draw(AGES),
+        terminating=draw(st.booleans()),
+        ended=ended,
+        failed=ended and draw(st.booleans()),
+        ended_at=NOW - draw(AGES) if ended else None,
+        container_started=state is not None or draw(st.booleans()),
+        status=state and WorkerStatus(NOW - draw(AGES), draw(st.integers(0, 6)), state),
+        drain_request=request,
+        drain_answer=draw(st.sampled_from([None, "another", request])),
+    )
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> Observation:
+    pods = tuple(draw(worker_pods(f"p{n}")) for n in range(draw(st.integers(0, 8))))
+    count = draw(st.none() | st.integers(0, 40))
+    depth = None
+    if count is not None:
+        recount = draw(st.none() | st.integers(0, 40))
+        depth = QueueDepth(count, max(count, draw(st.integers(0, 40))), recount)
+    return Observation(pods, depth)
+
+
+def carried_out(seen: Observation, decision: Decision) -> Observation:
+    """What is seen just after: pods deleted are gone, requests stand, new pods exist."""
+    pods = {p.uid: p for p in seen.pods}
+    for cancel in decision.cancels:
+        pods[cancel.pod.uid] = replace(cancel.pod, drain_request=None)
+    for drain in decision.drains:
+        pods[drain.pod.uid] = replace(drain.pod, drain_request=drain.request.id)
+    for delete in decision.deletes:
+        pods[delete.pod.uid] = replace(delete.pod, terminating=True)
+    for _ in range(decision.create.count if decision.create else 0):
+        fresh = pod(f"new-{len(pods)}", created=NOW)
+        pods[fresh.uid] = fresh
+    return replace(seen, pods=tuple(pods.values()))
+
+
+@given(specs(), observations())
+def test_live_pods_are_never_created_above_the_maximum(spec: RunnerSpec, seen: Observation) -> None:
+    decision = decide(spec, seen, NOW)
+    cap = spec.max_replicas if spec.pin is None else spec.pin
+    if decision.create:
+        assert len(classify(spec, seen, NOW).live) + decision.create.count <= cap
+
+
+@given(specs(), observations())
+def test_no_pod_is_asked_for_idleness_without_an_idle_report_older_than_the_timeout(
+    spec: RunnerSpec, seen: Observation
+) -> None:
+    for drain in decide(spec, seen, NOW).drains:
+        if drain.request.cause is DrainCause.IDLE:
+            assert drain.pod.status is not None
+            assert drain.pod.status.is_idle(NOW, spec.idle_timeout_seconds)
+
+
+@given(specs(), observations())
+def test_no_pod_that_may_be_working_is_deleted(spec: RunnerSpec, seen: Observation) -> None:
+    pool = classify(spec, seen, NOW)
+    for delete in decide(spec, seen, NOW).deletes:
+        target = delete.pod
+        answered = target.drain_request is not None and target.drain_request == target.drain_answer
+        drained = answered and target.status is not None and target.status.state is WorkerState.DRAINED
+        assert target in pool.not_started or target in pool.silent or target.ended or drained
+
+
+@given(specs(), observations())
+def test_an_unknown_depth_adds_nothing_for_demand_and_takes_nothing_for_idleness(
+    spec: RunnerSpec, seen: Observation
+) -> None:
+    blind = replace(seen, depth=None)
+    decision = decide(spec, blind, NOW)
+    floor = decide(spec, replace(seen, depth=QueueDepth(0, 0, 0)), NOW)
+    assert all(drain.request.cause is not DrainCause.IDLE for drain in decision.drains)
+    assert (decision.create and decision.create.count) == (floor.create and floor.create.count)
+
+
+@given(specs(), observations())
+def test_deciding_again_on_the_result_decides_nothing(spec: RunnerSpec, seen: Observation) -> None:
+    # Twice, since a deletion makes room under the maximum.
+    after = carried_out(seen, decide(spec, seen, NOW))
+    again = decide(spec, carried_out(after, decide(spec, after, NOW)), NOW)
+    assert not again.acts
+
+
+@given(specs(), observations(), st.integers(0, 40), st.integers(0, 40))
+def test_more_queued_work_never_means_fewer_pods(spec: RunnerSpec, seen: Observation, one: int, other: int) -> None:
+    less, more = sorted((one, other))
+    few, many = (decide(spec, replace(seen, depth=QueueDepth(n, n)), NOW).desired for n in (less, more))
+    assert few <= many
