@@ -5,9 +5,16 @@ Pure data. Times are Unix seconds by the API server's clock, durations are secon
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 from pynenc_worker.contract import WorkerState
+
+
+class Key(NamedTuple):
+    """A runner's namespace and name: what is queued, cached and reported under."""
+
+    namespace: str
+    name: str
 
 
 class Mode(StrEnum):
@@ -91,6 +98,7 @@ class WorkerPod:
     resource_version: str
     created: float
     template_hash: str
+    owner_uid: str = ""  # of the controller's ownerReference: a label does not make a pod ours
     terminating: bool = False
     ended: bool = False
     failed: bool = False  # ended otherwise than by exit code 0
