@@ -1,0 +1,1 @@
+"""Tests of pynenc-operator, and the cluster they run on."""

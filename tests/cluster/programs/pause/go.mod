@@ -1,0 +1,3 @@
+module pynenc.org/cluster/programs/pause
+
+go 1.26.0
