@@ -1,0 +1,37 @@
+"""One half cluster (real etcd and kube-apiserver) for all integration tests of a run."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.half_cluster import HalfCluster
+from tests.cluster.paths import ROOT
+
+CRD_FILE = ROOT / "crds" / "multithreadrunners.pynenc.org.yaml"
+CRD_NAME = "multithreadrunners.pynenc.org"
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def half_cluster() -> Iterator[HalfCluster]:
+    """etcd and an API server. What a test makes in it stays there: use names or a namespace of its own."""
+    with HalfCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def crd_installed(half_cluster: HalfCluster) -> HalfCluster:
+    """The half cluster, once it serves MultiThreadRunners."""
+    half_cluster.kubectl("apply", "-f", str(CRD_FILE))
+    half_cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{CRD_NAME}")
+    return half_cluster
+
+
+@pytest.fixture
+def namespace(half_cluster: HalfCluster) -> str:
+    """A new namespace, with its `default` ServiceAccount."""
+    name = f"test-{next(_numbers)}"
+    half_cluster.create_namespace(name)
+    return name
