@@ -36,6 +36,7 @@ class Reason(StrEnum):
     BROKER_DOWN_REPLICAS = "BrokerDownReplicas"
     MAX_REPLICAS = "MaxReplicas"
     SCALE_UP_LIMIT = "ScaleUpLimit"
+    QUOTA = "QuotaExceeded"
     IDLE_TIMEOUT = "IdleTimeout"
     NOT_NEEDED = "NotNeeded"
     ABOVE_MAXIMUM = "AboveMaximum"

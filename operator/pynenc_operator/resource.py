@@ -1,0 +1,87 @@
+"""Reading Kubernetes objects, as the API server gives them, into the words of `model`. Pure."""
+
+from datetime import datetime
+from typing import Any
+
+from pynenc_operator import labels
+from pynenc_operator.model import (
+    BrokerDownFloor,
+    Mode,
+    RunnerSpec,
+    ScaleUpLimit,
+    WorkerPod,
+    WorkerStatus,
+)
+from pynenc_operator.podspec import WORKER
+from pynenc_worker import contract
+
+type Json = dict[str, Any]
+
+
+def parse_time(text: str) -> float:
+    """Unix seconds of an RFC 3339 time."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def parse_pod(pod: Json) -> WorkerPod:
+    """Read what the rules need of a pod as the API server gives it."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    annotations = meta.get("annotations", {})
+    worker: Json = next((c for c in status.get("containerStatuses", ()) if c["name"] == WORKER), {})
+    state = worker.get("state", {})
+    terminated = state.get("terminated")
+    finished = status.get("phase") in {"Succeeded", "Failed"}
+    conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
+    owner: Json = next((o for o in meta.get("ownerReferences", ()) if o.get("controller")), {})
+    ended_at = terminated and terminated.get("finishedAt")
+    return WorkerPod(
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        owner_uid=owner.get("uid", ""),
+        created=parse_time(meta["creationTimestamp"]),
+        template_hash=meta.get("labels", {}).get(labels.TEMPLATE_HASH, ""),
+        terminating="deletionTimestamp" in meta,
+        ended=bool(terminated) or finished,
+        failed=terminated.get("exitCode") != 0 if terminated else status.get("phase") == "Failed",
+        ended_at=parse_time(ended_at) if ended_at else None,
+        container_started=bool(terminated) or "running" in state or bool(worker.get("lastState")),
+        ready=conditions.get("Ready") == "True",
+        status=parse_status(annotations),
+        drain_request=annotations.get(contract.DRAIN_REQUEST) or None,
+        drain_answer=annotations.get(contract.DRAIN_ANSWER) or None,
+    )
+
+
+def parse_status(annotations: Json) -> WorkerStatus | None:
+    """Read a worker's report; None where there is none, or none that makes sense."""
+    try:
+        return WorkerStatus(
+            last_update=parse_time(annotations[contract.WORKER_STATE_SINCE]),
+            active_count=int(annotations.get(contract.ACTIVE_INVOCATIONS, "0")),
+            state=contract.WorkerState(annotations[contract.WORKER_STATE]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_spec(spec: Json) -> RunnerSpec:
+    """Read what bears on scaling of a MultiThreadRunner's spec; the CRD has set the defaults."""
+    scale_up, broker_down = spec.get("scaleUp"), spec.get("onBrokerDown", {})
+    return RunnerSpec(
+        min_replicas=spec["minReplicas"],
+        max_replicas=spec["maxReplicas"],
+        enforce_max_replicas=spec["enforceMaxReplicas"],
+        max_threads=spec["maxThreads"],
+        idle_timeout_seconds=spec["idleTimeoutSeconds"],
+        pin=spec.get("replicas"),
+        mode=Mode(spec["mode"]),
+        poll_interval_seconds=spec["pollIntervalSeconds"],
+        drain_timeout_seconds=spec["drainTimeoutSeconds"],
+        start_deadline_seconds=spec.get("startDeadlineSeconds"),
+        scale_up=ScaleUpLimit(scale_up["maxPods"], scale_up["periodSeconds"]) if scale_up else None,
+        broker_down=BrokerDownFloor(broker_down["replicas"], broker_down["afterSeconds"])
+        if broker_down.get("action") == "Replicas"
+        else None,
+        failed_pods_history_limit=spec["failedPodsHistoryLimit"],
+    )
