@@ -41,7 +41,7 @@ kubectl: env ## kubectl on the local cluster: make kubectl ARGS="get pods -A"
 demo: machine ## a pool that follows the queue and comes back to zero, on a real cluster
 	@$(PY) -m examples.demo
 
-test: machine ## everything: lint, types, import rules, unit, integration, e2e
+test: machine ## everything: lint, types, import rules, unit, integration, e2e tests
 	@$(PY) hack/test.py
 
 lint: env ## ruff, strict types, import rules
@@ -50,15 +50,14 @@ lint: env ## ruff, strict types, import rules
 format: env ## let ruff mend what it can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 
-test-unit: env ## the pure modules
+test-unit: env ## the pure modules: make test-unit ARGS="-k scaling"
 	@.venv/bin/pytest tests/unit $(ARGS)
 
 test-integration: machine ## against a real API server and a real Redis
-	@$(PROGRAMS) etcd kubernetes
-	@.venv/bin/pytest tests/integration $(ARGS)
+	@$(PY) hack/test.py integration
 
-test-e2e: cluster-up images ## the chart and images on the local cluster
-	@$(CLUSTER_TOOL) exec -- .venv/bin/pytest tests/e2e $(ARGS)
+test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 leaves it running
+	@$(PY) hack/test.py e2e
 
 crd: env ## generate crds/ and the chart's copy from hack/crd/
 	@$(PY) hack/generate_crd.py

@@ -1,0 +1,94 @@
+"""All tests, in the order in which they find most the soonest, with the time of each step.
+
+    python hack/test.py            everything, as `make test` and CI run it
+    python hack/test.py e2e        some steps only, with what they need
+
+The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
+Exit code 0: every step passed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+PYTEST = (str(BIN / "pytest"), "-v", "--no-header", "-p", "no:cacheprovider")
+CLUSTER_TOOL = (str(BIN / "python"), "-m", "tests.cluster")
+TEST_CLUSTER = {"PYNENC_CLUSTER": "pynenc-operator-test"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command; `needs` are steps without which it makes no sense."""
+
+    name: str
+    command: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+STEPS = (
+    Step("ruff", (str(BIN / "ruff"), "check", ".")),
+    Step("format", (str(BIN / "ruff"), "format", "--check", ".")),
+    Step("types", (str(BIN / "mypy"),)),
+    Step("imports", (str(BIN / "lint-imports"),)),
+    Step("unit", (*PYTEST, "tests/unit")),
+    Step("programs", (*CLUSTER_TOOL, "programs")),
+    Step("integration", (*PYTEST, "tests/integration"), needs=("programs",)),
+    Step("cluster", (*CLUSTER_TOOL, "up"), needs=("programs",)),
+    Step("images", (*CLUSTER_TOOL, "images"), needs=("cluster",)),
+    Step("e2e", (*CLUSTER_TOOL, "exec", "--", *PYTEST, "tests/e2e"), needs=("images",)),
+)
+
+
+def wanted(names: list[str]) -> list[Step]:
+    """The named steps with what they need, in order; all of them without a name."""
+    chosen = set(names or [step.name for step in STEPS])
+    for step in reversed(STEPS):
+        if step.name in chosen:
+            chosen.update(step.needs)
+    return [step for step in STEPS if step.name in chosen]
+
+
+def run(step: Step) -> bool:
+    """Run one step to its end; Ctrl-C reaches it as well as this program."""
+    return subprocess.run(step.command, cwd=ROOT, env={**os.environ, **TEST_CLUSTER}, check=False).returncode == 0
+
+
+def main() -> None:
+    """Run the steps and say what came of each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="*", choices=[[], *(step.name for step in STEPS)], metavar="STEP")
+    steps = wanted(parser.parse_args().steps)
+    results: dict[str, str] = {}
+    times: dict[str, float] = {}
+    try:
+        for number, step in enumerate(steps, 1):
+            print(f"\n=== {step.name} ({number} of {len(steps)})", flush=True)
+            begun = time.monotonic()
+            if any(results.get(need) != "passed" for need in step.needs):
+                results[step.name] = "not run: " + ", ".join(n for n in step.needs if results.get(n) != "passed")
+            else:
+                results[step.name] = "passed" if run(step) else "FAILED"
+            times[step.name] = time.monotonic() - begun
+    except KeyboardInterrupt:
+        print("\ninterrupted; run it again to go on")
+    finally:
+        if "cluster" in times and not os.environ.get("KEEP"):
+            run(Step("down", (*CLUSTER_TOOL, "down")))
+    print("\n=== what came of it")
+    for step in steps:
+        print(f"{step.name:12} {times.get(step.name, 0):7.1f} s  {results.get(step.name, 'not run')}")
+    if times:
+        print(
+            f"slowest step: {max(times, key=lambda name: times[name])}; the slowest tests stand after each step above"
+        )
+    sys.exit(any(results.get(step.name) != "passed" for step in steps))
+
+
+if __name__ == "__main__":
+    main()
