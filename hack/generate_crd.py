@@ -143,12 +143,24 @@ def resolved(node: Any, definitions: dict[str, Schema], variables: dict[str, str
     return node
 
 
+def explained(node: Any) -> Any:
+    """Say each default in the description too: `kubectl explain` shows nothing else of it."""
+    if isinstance(node, list):
+        return [explained(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: explained(value) for key, value in node.items()}
+    if isinstance(result.get("description"), str) and isinstance(node.get("default"), int | str):
+        result["description"] += f" Default: {json.dumps(node['default']).strip('"')}."
+    return result
+
+
 def definition(source: str, definitions: dict[str, Schema]) -> Schema:
     """The finished CustomResourceDefinition."""
     document = yaml.safe_load(source)
     variables = document.pop("$variables")
     document.pop("$shared")
-    result: Schema = resolved(document, definitions, variables)
+    result: Schema = explained(resolved(document, definitions, variables))
     return result
 
 
