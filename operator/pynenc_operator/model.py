@@ -176,7 +176,7 @@ class Observation:
     pods: tuple[WorkerPod, ...]
     depth: QueueDepth | None
     broker_down_since: float | None = None
-    start_seconds: float | None = None  # learned: from a pod's creation to its first report
+    start_seconds: int | None = None  # learned: from a pod's creation to its first report
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ START_DEADLINE_FACTOR = 2.0
 DRAIN_ANSWER_SECONDS = 60.0
 
 
-def start_deadline(spec: RunnerSpec, start_seconds: float | None) -> float:
+def start_deadline(spec: RunnerSpec, start_seconds: int | None) -> float:
     """Seconds from a pod's creation within which it must have reported."""
     if spec.start_deadline_seconds is not None:
         return float(spec.start_deadline_seconds)
@@ -52,7 +52,7 @@ class Pool:
         return max_threads * (len(self.not_started) + len(self.starting) + len(self.idle))
 
 
-def _is_silent(pod: WorkerPod, spec: RunnerSpec, start_seconds: float | None, now: float) -> bool:
+def _is_silent(pod: WorkerPod, spec: RunnerSpec, start_seconds: int | None, now: float) -> bool:
     if pod.status is None:
         return now - pod.created > start_deadline(spec, start_seconds)
     drain = pod.drain

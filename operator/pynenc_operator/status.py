@@ -4,8 +4,9 @@ Conditions follow Kubernetes' API conventions: a condition's lastTransitionTime 
 status, and messages hold no figure that changes by itself, so that a pool at rest is never written.
 """
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -64,7 +65,7 @@ class Report:
     depth: QueueDepth | None
     facts: Facts
     scaled: bool = False  # something was created, asked to leave or deleted just now
-    start_seconds: float | None = field(default=None)
+    start_seconds: int | None = None
 
 
 def compute_status(previous: Json, report: Report, now: float) -> Json:
@@ -103,13 +104,14 @@ def patch_for(previous: Json, status: Json, seconds_since_write: float) -> Json 
     return patch
 
 
-def learn_start_seconds(known: float | None, seen: float | None) -> float | None:
+def learn_start_seconds(known: int | None, seen: float | None) -> int | None:
     """A slowly decaying maximum of the seconds from a pod's creation to its first report."""
     if seen is None:
         return known
-    if known is None or seen >= known:
-        return round(seen, 1)
-    return round(known - START_DECAY * (known - seen), 1)
+    whole = math.ceil(seen)
+    if known is None or whole >= known:
+        return whole
+    return max(whole, math.floor(known - START_DECAY * (known - whole)))
 
 
 def rfc3339(seconds: float) -> str:

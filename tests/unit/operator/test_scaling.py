@@ -187,7 +187,7 @@ def test_a_pod_without_a_report_past_its_deadline_is_silent() -> None:
 
 
 @pytest.mark.parametrize(("learned", "age", "deleted"), [(None, 299, 0), (None, 301, 1), (5, 61, 1), (50, 99, 0)])
-def test_the_start_deadline_is_learned(learned: float | None, age: float, deleted: int) -> None:
+def test_the_start_deadline_is_learned(learned: int | None, age: float, deleted: int) -> None:
     observed = seen(starting("a", created=NOW - age), start_seconds=learned)
     assert len(decide(RunnerSpec(), observed, NOW).deletes) == deleted
 

@@ -95,9 +95,10 @@ def test_scaling_is_remembered_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "seen_now", "learned"), [(None, 3.04, 3.0), (3.0, None, 3.0), (3.0, 8.0, 8.0), (8.0, 3.0, 7.5)]
+    ("known", "seen_now", "learned"),
+    [(None, 3.04, 4), (3, None, 3), (3, 8.0, 8), (8, 3.0, 7), (4, 3.0, 3), (None, None, None)],
 )
 def test_a_start_is_learned_as_a_slowly_decaying_maximum(
-    known: float | None, seen_now: float | None, learned: float
+    known: int | None, seen_now: float | None, learned: int | None
 ) -> None:
     assert learn_start_seconds(known, seen_now) == learned
