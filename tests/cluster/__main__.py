@@ -2,27 +2,62 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
+from tests.cluster import access, images, lifecycle, node_images
 from tests.cluster.build import build
 from tests.cluster.console import ClusterError, say
+from tests.cluster.paths import ClusterPaths
+
+_CLIENTS = ("kubectl", "helm")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    programs = commands.add_parser("programs", help="build what is missing of the cluster's programs")
-    programs.add_argument("names", nargs="*", metavar="NAME")
-    arguments = parser.parse_args()
+def main(line: list[str]) -> int:
+    """Run one command and return its exit code."""
     try:
-        build(arguments.names)
+        # The rest of these is another program's: argparse would take `kubectl -n kube-system` for an option of ours.
+        if line[:1] == ["exec"] and line[1:2] not in (["-h"], ["--help"]):
+            return access.execute(ClusterPaths.current(), line[2:] if line[1:2] == ["--"] else line[1:])
+        if line[:1] and line[0] in _CLIENTS:
+            return access.execute(ClusterPaths.current(), line)
+        arguments = _parser().parse_args(line)
+        run: Callable[[argparse.Namespace], int | None] = arguments.run
+        return run(arguments) or 0
     except ClusterError as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         say("interrupted; the same command goes on where it was")
         return 130
-    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, text: str, run: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    here = ClusterPaths.current
+    programs = add("programs", "build what is missing of the cluster's programs", lambda a: build(a.names))
+    programs.add_argument("names", nargs="*", metavar="NAME")
+    add("up", "start the cluster", lambda _: lifecycle.up(here()))
+    add("down", "end the cluster and remove everything of it", lambda _: lifecycle.down(here()))
+    add("status", "say what the cluster is doing; 0 if it is usable", lambda _: access.status(here()))
+    load = add("load", "import OCI archives into the node", lambda a: node_images.load_archives(here(), a.files))
+    load.add_argument("files", nargs="+", type=Path, metavar="FILE.tar")
+    add("images", "build the images and load them into the cluster, if it is up", lambda _: images.build_and_load())
+    logs = add("logs", "print a component's log", lambda a: access.logs(here(), a.name))
+    logs.add_argument("name", metavar="COMPONENT")
+    # For the list of commands only: `main` has taken these.
+    commands.add_parser("exec", help="run a command in the cluster's network", usage="%(prog)s [--] CMD ...")
+    for client in _CLIENTS:
+        commands.add_parser(client, help=f"run {client} as the cluster's administrator", usage="%(prog)s ARGS ...")
+    return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -3,20 +3,19 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.cluster import long_command
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
 from tests.cluster.paths import cache
 from tests.cluster.programs import PROGRAMS, Program
 
 GO = (1, 26)
-_LONGEST_BUILD = 3 * 3600.0  # seconds that another process may hold the lock
+_LONGEST_BUILD = 3 * 3600.0  # seconds
 
 
 def build(names: Iterable[str]) -> None:
@@ -63,41 +62,19 @@ def _go(program: Program, arguments: list[str], title: str, total: int | None = 
     go prints a line for each package that it compiles and for each module that it downloads, on stderr.
     """
     progress = Progress(title)
-    environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-    noted: list[str] = []
-    with subprocess.Popen(
+    done = long_command.run(
         ["go", *arguments],
+        progress,
+        lambda noted: _far(noted, total),
+        timeout=_LONGEST_BUILD,
         cwd=program.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # so that its compilers can be ended with it
-    ) as process:
-        assert process.stdout
-        assert process.stderr
-        stderr = process.stderr
-        reader = threading.Thread(target=lambda: noted.extend(stderr), daemon=True)
-        output: list[str] = []
-        writer = threading.Thread(target=lambda stream=process.stdout: output.extend(stream), daemon=True)
-        reader.start()
-        writer.start()
-        try:
-            while process.poll() is None:
-                try:
-                    process.wait(timeout=0.5)
-                except subprocess.TimeoutExpired:
-                    progress.tick(lambda: _far(noted, total))
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        reader.join(timeout=10)
-        writer.join(timeout=10)
-    if process.returncode:
-        reason = "".join(noted[-20:]).strip()
+        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"},
+    )
+    if done.code:
+        reason = "\n".join(done.errors[-20:])
         raise ClusterError(f"`go {arguments[0]}` failed for {program.name}:\n{reason}\n{_mend(reason)}")
-    progress.done(_far(noted, total))
-    return output
+    progress.done(_far(done.errors, total))
+    return done.output
 
 
 def _far(noted: list[str], total: int | None) -> str:

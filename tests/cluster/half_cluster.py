@@ -10,12 +10,8 @@ import os
 import secrets
 import shutil
 import socket
-import ssl
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +22,7 @@ from tests.cluster.control_plane import API_SERVICE_IP, ApiServer, Etcd, write_a
 from tests.cluster.paths import cache
 from tests.cluster.pki import Authority, signing_key
 from tests.cluster.programs import command
+from tests.cluster.readiness import wait_for_api
 
 _ATTEMPTS = 3  # a free port may be somebody else's by the time that it is used
 _READY_WITHIN = 60.0
@@ -155,24 +152,13 @@ class HalfCluster:
         self._processes.append(process)
 
     def _wait_until_ready(self, folder: Path) -> None:
-        context = ssl.create_default_context(cafile=str(self.ca_file))
-        request = urllib.request.Request(f"{self.server}/readyz")  # noqa: S310
-        request.add_header("Authorization", f"Bearer {self.admin_token}")
-        deadline = time.monotonic() + _READY_WITHIN
-        while True:
+        def check() -> None:
             for process, name in zip(self._processes, ("etcd", "kube-apiserver"), strict=True):
                 if process.poll() is not None:
-                    raise ClusterError(f"{name} ended with {process.returncode}:\n{_tail(folder / f'{name}.log')}")
-            try:
-                with urllib.request.urlopen(request, timeout=2, context=context):  # noqa: S310
-                    return
-            except (urllib.error.URLError, OSError) as error:
-                if time.monotonic() > deadline:
-                    raise ClusterError(
-                        f"kube-apiserver was not ready in {_READY_WITHIN:.0f} s ({error}):\n"
-                        + _tail(folder / "kube-apiserver.log")
-                    ) from error
-            time.sleep(0.1)
+                    log = (folder / f"{name}.log").read_text(errors="replace")
+                    raise ClusterError(f"{name} ended with {process.returncode}:\n{log[-2000:]}")
+
+        wait_for_api(self.server, self.ca_file, timeout=_READY_WITHIN, check=check)
 
     def _stop(self) -> None:
         # The API server first: a graceful end hangs once etcd is gone, and nothing of it is kept anyway.
@@ -199,7 +185,3 @@ def _free_ports(count: int) -> list[int]:
     for s in sockets:
         s.close()
     return ports
-
-
-def _tail(file: Path) -> str:
-    return "\n".join(file.read_text(errors="replace").splitlines()[-15:])

@@ -94,7 +94,7 @@ PROGRAMS = {
             stamps=(f"{_CONTAINERD}/version.Version={{version}}",),
             tags=("no_btrfs", "no_devmapper", "no_zfs"),
         ),
-        Program("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}),
+        Program("coredns", "github.com/coredns/coredns", {"coredns": "."}),
         Program("pause", "pynenc.org/cluster/programs/pause", {"pause": "."}),
     )
 }

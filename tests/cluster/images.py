@@ -1,0 +1,121 @@
+"""The images of the demo and the e2e tests: built by buildah, loaded into the cluster or pushed to a registry."""
+
+import re
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import base_image, long_command, membership, node_images
+from tests.cluster.buildah import IMAGE_STORE_TIMEOUT, buildah, image_id
+from tests.cluster.console import ClusterError, Progress, say
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import ROOT, ClusterPaths, cache
+from tests.cluster.pip_configuration import CERTIFICATES, PipConfiguration, machine_configuration
+
+_BUILD_TIMEOUT = 1800.0
+_LABEL = "pynenc-operator/image-id"  # on containerd's image: which of buildah's it was
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the project and what it is built from."""
+
+    name: str
+    dockerfile: Path
+    context: Path
+    base: str
+
+    @property
+    def repository(self) -> str:
+        """The last part of its name, without the tag."""
+        return self.name.rpartition("/")[2].partition(":")[0]
+
+
+OPERATOR = Image("localhost/pynenc-operator:dev", ROOT / "operator" / "Dockerfile", ROOT, base_image.NAME)
+WORKER = Image("localhost/pynenc-worker:dev", ROOT / "worker-image" / "Dockerfile", ROOT, base_image.NAME)
+DEMO = Image("localhost/pynenc-demo:dev", ROOT / "examples" / "Dockerfile", ROOT / "examples", WORKER.name)
+_REDIS = Path(__file__).resolve().parent / "redis-image"
+REDIS = Image(f"localhost/redis:{base_image.SUITE}", _REDIS / "Dockerfile", _REDIS, base_image.NAME)
+IMAGES = (REDIS, OPERATOR, WORKER, DEMO)  # each after the one that it builds on
+
+
+def build(images: Iterable[Image] = IMAGES) -> dict[Image, str]:
+    """Build these images, in this order, and return their ids; unchanged ones keep theirs and take a second or two."""
+    with exclusive(cache() / "images" / "lock", "building images", timeout=2 * _BUILD_TIMEOUT):
+        base_image.ensure()
+        configuration = machine_configuration()
+        return {image: _build(image, configuration) for image in images}
+
+
+def load(paths: ClusterPaths, images: dict[Image, str]) -> None:
+    """Load images into the running cluster's node, those that it lacks or has in another version."""
+    present = node_images.labelled(paths, _LABEL)
+    missing = {image: number for image, number in images.items() if present.get(image.name) != number}
+    if not missing:
+        return
+    names = ", ".join(image.repository for image in missing)
+    progress = Progress(f"loading {names} into cluster {paths.name}")
+    with tempfile.TemporaryDirectory(dir=cache() / "images", prefix="partial-") as folder:
+        # One layout for all, so that the base's layers are written and read once.
+        for image, number in missing.items():
+            buildah("push", "--disable-compression", number, f"oci:{folder}:{image.name}", timeout=IMAGE_STORE_TIMEOUT)
+        node_images.load_layout(paths, Path(folder))
+    for image, number in missing.items():
+        node_images.set_label(paths, image.name, _LABEL, number)
+    progress.done()
+
+
+def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
+    """Push images to a registry (`host/path`) and return their references; the id in the tag keeps versions apart.
+
+    Credentials are those of `buildah login`.
+    """
+    references = {image: f"{registry}/{image.repository}:dev-{number[:12]}" for image, number in images.items()}
+    for image, reference in references.items():
+        progress = Progress(f"pushing {reference}")
+        try:
+            buildah("push", images[image], f"docker://{reference}", timeout=IMAGE_STORE_TIMEOUT)
+        except ClusterError as error:
+            raise ClusterError(f"{error}\nCan you push there? `buildah login {registry.partition('/')[0]}`") from error
+        progress.done()
+    return references
+
+
+def build_and_load() -> None:
+    """Build all images, and load them if the cluster of the environment is up."""
+    paths = ClusterPaths.current()
+    built = build()
+    if membership.init_pid(paths) is None:
+        say(f"cluster {paths.name} is not up, so nothing is loaded: `python -m tests.cluster up`, then this again")
+    else:
+        load(paths, built)
+
+
+def _build(image: Image, configuration: PipConfiguration | None) -> str:
+    line = ["bud", "--isolation", "chroot", "--layers", "--timestamp", "0", "--build-arg", f"BASE_IMAGE={image.base}"]
+    with ExitStack() as stack:
+        if configuration:
+            secret = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".conf"))
+            secret.write(configuration.text)
+            secret.flush()
+            line += ["--secret", f"id=pipconf,src={secret.name}"]
+            if configuration.certificates:
+                line += ["--volume", f"{configuration.certificates.resolve()}:{CERTIFICATES}:ro"]
+        line += ["--tag", image.name, "--file", str(image.dockerfile), str(image.context)]
+        progress = Progress(f"building {image.name}")
+        done = long_command.run(["buildah", *line], progress, _step, timeout=_BUILD_TIMEOUT)
+    if done.code:
+        reason = "\n".join([*done.output, *done.errors][-30:])
+        raise ClusterError(f"the build of {image.name} from {image.dockerfile} failed:\n{reason}")
+    number = image_id(image.name)
+    if number is None:
+        raise ClusterError(f"buildah built no {image.name}, and said nothing: is another one removing images?")
+    progress.done(number[:12])
+    return number
+
+
+def _step(lines: list[str]) -> str:
+    steps = [line for line in lines if re.match(r"(\[\d+/\d+\] )?STEP ", line)]
+    return steps[-1][:100] if steps else "starting"
