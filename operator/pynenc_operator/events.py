@@ -17,7 +17,7 @@ def event(runner: Json, now: float, reason: str, note: str, *, action: str, inst
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
+        "metadata": {"generateName": f"{meta['name']}-", "namespace": meta["namespace"]},
         "eventTime": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": f"{labels.GROUP}/operator",
         "reportingInstance": instance,
