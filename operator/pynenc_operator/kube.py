@@ -1,0 +1,238 @@
+"""What the operator asks of the API server, by name. Objects are plain dictionaries, as the API has them.
+
+Every method raises a KubeError (see `kube_errors`) within the deadline of a request.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pynenc_operator import labels
+from pynenc_operator.kube_connection import DEADLINE_SECONDS, Call, Connection, Repeat
+from pynenc_operator.kube_errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Unavailable,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "Kube",
+    "KubeError",
+    "NotFound",
+    "Unavailable",
+]
+
+type Json = dict[str, Any]
+
+LIST_LIMIT: Final = 500  # objects in one answer: about 3 MB of pods
+_EXPIRED: Final = 410
+_MERGE: Final = "application/merge-patch+json"
+_RUNNERS: Final = f"/apis/{labels.GROUP}/{labels.VERSION}"
+_EVENTS: Final = "/apis/events.k8s.io/v1"
+_LEASES: Final = "/apis/coordination.k8s.io/v1"
+_RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
+_CORE: Final = "/api/v1"
+
+
+class Kube:
+    """The API server. `may_write` is asked before every write: False makes it an Unavailable, unsent.
+
+    It is how one that has lost its leadership, and doesn't know yet, does no more than it had begun.
+    """
+
+    def __init__(self, connection: Connection, may_write: Callable[[], bool] = lambda: True) -> None:
+        self._connection = connection
+        self._may_write = may_write
+
+    async def list_pods(self, namespace: str, label_selector: str) -> list[Json]:
+        """All pods that match, as they are now: no resourceVersion, so the answer is never a cached one."""
+        return await self._list("pods", _CORE, namespace, (("labelSelector", label_selector),))
+
+    async def get_pod(self, namespace: str, name: str) -> Json:
+        """One pod."""
+        return await self._get("pods", _CORE, namespace, name)
+
+    async def create_pod(self, namespace: str, body: Json, *, dry_run: bool = False) -> Json:
+        """Create a pod, or with `dry_run` only hear what admission and validation think of it."""
+        return await self._create("pods", _CORE, namespace, body, query=(("dryRun", "All"),) if dry_run else ())
+
+    async def delete_pod(self, namespace: str, name: str, uid: str, resource_version: str) -> Json:
+        """Delete a pod with its full grace period, if it still is what was seen; else Conflict."""
+        body = {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
+        return await self._write("delete", "DELETE", "pods", _CORE, namespace, name, body, repeat=Repeat.ONCE)
+
+    async def patch_pod_annotations(
+        self, namespace: str, name: str, resource_version: str, annotations: Mapping[str, str | None]
+    ) -> Json:
+        """Set annotations, or remove those that are None, if the pod is still at `resource_version`.
+
+        By way of `pods/status`, which keeps metadata and leaves the spec alone: that is all the right it takes.
+        """
+        body = {"metadata": {"resourceVersion": resource_version, "annotations": dict(annotations)}}
+        return await self._patch("pods/status", _CORE, namespace, name, body)
+
+    async def get_runner(self, namespace: str, name: str) -> Json:
+        """One MultiThreadRunner."""
+        return await self._get(labels.PLURAL, _RUNNERS, namespace, name)
+
+    async def list_runners(self, namespace: str | None) -> list[Json]:
+        """All MultiThreadRunners of a namespace, or of all."""
+        return await self._list(labels.PLURAL, _RUNNERS, namespace)
+
+    async def patch_runner_status(self, namespace: str, name: str, status: Json) -> Json:
+        """Merge `status` into a runner's status; a field that is None is removed."""
+        return await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, {"status": status})
+
+    async def create_event(self, namespace: str, body: Json) -> Json:
+        """Create an events.k8s.io/v1 Event."""
+        return await self._create("events", _EVENTS, namespace, body)
+
+    async def patch_event(self, namespace: str, name: str, body: Json) -> Json:
+        """Merge into an Event: a repeat is its `series`."""
+        return await self._patch("events", _EVENTS, namespace, name, body)
+
+    async def get_secret(self, namespace: str, name: str) -> Json:
+        """One Secret; `data` is base64."""
+        return await self._get("secrets", _CORE, namespace, name)
+
+    async def get_service_account(self, namespace: str, name: str) -> Json:
+        """One ServiceAccount."""
+        return await self._get("serviceaccounts", _CORE, namespace, name)
+
+    async def create_service_account(self, namespace: str, body: Json) -> Json:
+        """Create a ServiceAccount."""
+        return await self._create("serviceaccounts", _CORE, namespace, body)
+
+    async def get_role_binding(self, namespace: str, name: str) -> Json:
+        """One RoleBinding."""
+        return await self._get("rolebindings", _RBAC, namespace, name)
+
+    async def create_role_binding(self, namespace: str, body: Json) -> Json:
+        """Create a RoleBinding."""
+        return await self._create("rolebindings", _RBAC, namespace, body)
+
+    async def replace_role_binding(self, namespace: str, name: str, body: Json) -> Json:
+        """Replace a RoleBinding, if it still has the body's resourceVersion."""
+        return await self._write("update", "PUT", "rolebindings", _RBAC, namespace, name, body, repeat=Repeat.ONCE)
+
+    async def get_lease(self, namespace: str, name: str, deadline: float) -> Json:
+        """One Lease, or an error within `deadline` seconds."""
+        return await self._get("leases", _LEASES, namespace, name, deadline)
+
+    async def create_lease(self, namespace: str, body: Json, deadline: float) -> Json:
+        """Create a Lease."""
+        return await self._create("leases", _LEASES, namespace, body, deadline=deadline)
+
+    async def replace_lease(self, namespace: str, name: str, body: Json, deadline: float) -> Json:
+        """Replace a Lease, if it still has the body's resourceVersion."""
+        return await self._write(
+            "update", "PUT", "leases", _LEASES, namespace, name, body, repeat=Repeat.NEVER, deadline=deadline
+        )
+
+    async def served(self, group: str, version: str) -> set[str]:
+        """The resources of an API group that the server offers at present: empty while it knows none of it."""
+        groups = await self._connection.request(_read("groups", "/apis", None, None))
+        if all(offered["name"] != group for offered in groups["groups"]):
+            return set()
+        offers = await self._connection.request(_read("groups", f"/apis/{group}/{version}", None, group))
+        return {offer["name"] for offer in offers["resources"]}
+
+    async def _list(
+        self, resource: str, api: str, namespace: str | None, query: tuple[tuple[str, str], ...] = ()
+    ) -> list[Json]:
+        path = _path(api, namespace, resource)
+        found: list[Json] = []
+        limit, token = LIST_LIMIT, ""
+        while True:
+            page = (*query, *((("limit", str(limit)),) if limit else ()), *((("continue", token),) if token else ()))
+            try:
+                answer = await self._connection.request(_read(resource, path, namespace, None, page, verb="list"))
+            except KubeError as error:
+                if error.status != _EXPIRED or not token:
+                    raise
+                # The pages took longer than the server keeps old state: all over again, in one piece.
+                found, limit, token = [], 0, ""
+                continue
+            found += answer["items"]
+            token = answer["metadata"].get("continue", "")
+            if not token:
+                return found
+
+    async def _get(
+        self, resource: str, api: str, namespace: str, name: str, deadline: float = DEADLINE_SECONDS
+    ) -> Json:
+        call = _read(resource, _path(api, namespace, resource, name), namespace, name)
+        return await self._connection.request(call, deadline)
+
+    async def _create(
+        self,
+        resource: str,
+        api: str,
+        namespace: str,
+        body: Json,
+        *,
+        query: tuple[tuple[str, str], ...] = (),
+        deadline: float = DEADLINE_SECONDS,
+    ) -> Json:
+        name = body["metadata"].get("name")
+        call = Call("create", "POST", resource, _path(api, namespace, resource), namespace, name, query, body)
+        return await self._send(call, deadline)
+
+    async def _patch(self, resource: str, api: str, namespace: str, name: str, body: Json) -> Json:
+        kind, _, subresource = resource.partition("/")
+        path = _path(api, namespace, kind, name, subresource)
+        return await self._send(
+            Call("patch", "PATCH", resource, path, namespace, name, (), body, _MERGE, Repeat.ONCE), DEADLINE_SECONDS
+        )
+
+    async def _write(
+        self,
+        verb: str,
+        method: str,
+        resource: str,
+        api: str,
+        namespace: str,
+        name: str,
+        body: Json,
+        *,
+        repeat: Repeat,
+        deadline: float = DEADLINE_SECONDS,
+    ) -> Json:
+        path = _path(api, namespace, resource, name)
+        return await self._send(Call(verb, method, resource, path, namespace, name, body=body, repeat=repeat), deadline)
+
+    async def _send(self, call: Call, deadline: float) -> Json:
+        if not self._may_write():
+            raise Unavailable(
+                "this replica has lost the leadership; the leader will do it",
+                verb=call.verb,
+                resource=call.resource,
+                reason="NotLeading",
+                namespace=call.namespace,
+                name=call.name,
+            )
+        return await self._connection.request(call, deadline)
+
+
+def _path(api: str, namespace: str | None, resource: str, name: str = "", subresource: str = "") -> str:
+    parts = [api, *(("namespaces", namespace) if namespace else ()), resource, name, subresource]
+    return "/".join(part for part in parts if part)
+
+
+def _read(
+    resource: str,
+    path: str,
+    namespace: str | None,
+    name: str | None,
+    query: tuple[tuple[str, str], ...] = (),
+    *,
+    verb: str = "get",
+) -> Call:
+    return Call(verb, "GET", resource, path, namespace, name, query, repeat=Repeat.READ)

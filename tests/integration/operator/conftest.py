@@ -1,0 +1,67 @@
+"""The operator's I/O against a real API server: connections to it, and pods to write to."""
+
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pynenc_operator.clock import Clock
+from pynenc_operator.kube import Kube
+from pynenc_operator.kube_connection import Connection
+from tests.cluster.half_cluster import HalfCluster
+
+type Json = dict[str, Any]
+
+WORKER_LABELS = {"app.kubernetes.io/managed-by": "pynenc-operator", "pynenc.org/runner": "reports"}
+RUNNER: Json = {
+    "apiVersion": "pynenc.org/v1alpha1",
+    "kind": "MultiThreadRunner",
+    "metadata": {"name": "reports"},
+    "spec": {
+        "app": "reports.tasks",
+        "appId": "reports",
+        "image": "localhost/none:1",
+        "backend": {"redis": {"url": "redis://redis:6379"}},
+    },
+}
+
+
+@pytest.fixture
+async def connection(crd_installed: HalfCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connection]:
+    """A connection as the administrator; `requests` of `connection` below are not recorded here."""
+    monkeypatch.setenv("KUBECONFIG", str(crd_installed.kubeconfig))
+    connection = await Connection.open(Clock(), lambda *_: None)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def kube(connection: Connection) -> Kube:
+    return Kube(connection)
+
+
+@pytest.fixture
+def create_worker(kube: Kube, namespace: str) -> Callable[[str], Awaitable[Json]]:
+    """Make a pod that looks like a worker of the runner `reports`."""
+
+    async def create(name: str) -> Json:
+        return await kube.create_pod(namespace, worker_pod(name))
+
+    return create
+
+
+def worker_pod(name: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": dict(WORKER_LABELS)},
+        "spec": {"containers": [{"name": "worker", "image": "localhost/none:1"}]},
+    }
+
+
+def runner(name: str = "reports", **spec: Any) -> Json:
+    body = copy.deepcopy(RUNNER)
+    body["metadata"]["name"] = name
+    body["spec"] |= spec
+    return body
