@@ -42,12 +42,11 @@ def _bootstrap(archive: Path) -> None:
         line = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(root)]
         # In mount and PID namespaces of its own: what a killed one has mounted or started goes with it.
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        both = ["sh", "-c", 'exec "$@" >&2', "sh", *line]  # it tells how far it is on stdout
-        done = long_command.run([*unshare, *both], progress, _last_line, timeout=_BOOTSTRAP_TIMEOUT)
+        done = long_command.run([*unshare, *line], progress, _last_line, timeout=_BOOTSTRAP_TIMEOUT)
         if done.code:
             raise ClusterError(
-                f"debootstrap of {SUITE} failed ({_last_line(done.errors)}): is the Debian mirror reachable, "
-                "and debootstrap installed (tests/cluster/debian-packages.txt)? Then try again."
+                f"debootstrap of {SUITE} failed ({_last_line([*done.output, *done.errors])}): "
+                "is the Debian mirror reachable, and debootstrap installed (tests/cluster/debian-packages.txt)? Then try again."
             )
         for name in UNUSED:
             for inside in (root / name).glob("*"):

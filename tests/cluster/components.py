@@ -78,6 +78,7 @@ def _controller_manager(paths: ClusterPaths) -> list[str]:
         *("--service-account-private-key-file", f"{paths.pki}/service-accounts.key"),
         *("--root-ca-file", f"{paths.pki}/ca.crt", "--use-service-account-credentials"),
         *("--cluster-cidr", POD_CIDR, "--bind-address", "127.0.0.1", "--leader-elect=false"),
+        *("--kube-api-qps", "200", "--kube-api-burst", "400"),  # the default makes the start 4 s longer
     ]
 
 

@@ -33,12 +33,12 @@ def run(
     cwd: Path | None = None,
     env: dict[str, str] | None = None,
 ) -> Finished:
-    """Run `line`, and meanwhile show what `how_far` makes of the lines that it has written to stderr.
+    """Run `line`, and meanwhile show what `how_far` makes of the lines that it has written so far.
 
     After `timeout` seconds, or when we are interrupted, it is ended together with what it has started.
     """
-    with tempfile.TemporaryFile("w+b") as output, tempfile.NamedTemporaryFile("w+b") as errors:
-        written = Path(errors.name)
+    with tempfile.NamedTemporaryFile("w+b") as output, tempfile.NamedTemporaryFile("w+b") as errors:
+        written = (Path(output.name), Path(errors.name))
         if shutil.which(line[0]) is None:
             raise ClusterError(f"there is no `{line[0]}` on PATH: `make machine` gets what the cluster needs")
         process = subprocess.Popen(
@@ -55,13 +55,11 @@ def run(
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     raise ClusterError(f"{progress.title}: `{line[0]}` did not end in {timeout:.0f} s, so it was ended")
-                progress.tick(lambda: how_far(_lines(written)))
+                progress.tick(lambda: how_far([line for file in written for line in _lines(file)]))
                 time.sleep(_POLL)
         finally:
             _end(process)
-        output.seek(0)
-        found = output.read().decode(errors="replace").splitlines()
-        return Finished(process.returncode, found, _lines(written))
+        return Finished(process.returncode, *(_lines(file) for file in written))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
