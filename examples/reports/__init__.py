@@ -1,0 +1,1 @@
+"""The demo's user code: what a team that runs pynenc would bring."""
