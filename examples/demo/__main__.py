@@ -1,0 +1,101 @@
+"""`make demo`: from nothing to a pool of pods that follows its queue, on a real cluster, and back to zero.
+
+    python -m examples.demo
+
+Settings come from the environment: CLUSTER=current REGISTRY=host/path for the cluster of the current kubeconfig
+instead of the local one, DEMO_JSON=FILE for the summary as JSON. Exit codes: 0 as it must be, 1 not, 2 called wrongly,
+130 interrupted.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from examples.demo import load, operator_release, stage, target
+from examples.demo.summary import Summary
+from tests.cluster.console import ClusterError
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import cache
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    try:
+        chosen = target.chosen(os.environ)
+        output = json_file(os.environ)
+    except target.UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        with exclusive(cache() / "demo.lock", "demo", timeout=5):
+            return conclude(run(chosen), output, chosen)
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ninterrupted. {chosen.name} goes on by itself, and so does the pool. {_left(chosen)}")
+        print("`make demo` starts the demo anew.")
+        return 130
+
+
+def json_file(environment: Mapping[str, str]) -> Path | None:
+    """Where the summary is to be written; an error before the work rather than after it."""
+    name = environment.get("DEMO_JSON")
+    if not name:
+        return None
+    path = Path(name).absolute()
+    if not path.parent.is_dir() or path.is_dir():
+        raise target.UsageError(
+            f"DEMO_JSON={name} can't be written: {path.parent} must be a folder, {path.name} a file"
+        )
+    return path
+
+
+def run(chosen: target.Target) -> Summary:
+    """All steps, each with the time that it took."""
+    step("programs", chosen.programs)
+    step("cluster", chosen.cluster)
+    print(f"on {chosen.name}")
+    references = step("images", chosen.images)
+    client = chosen.client()
+    step("operator (Helm chart)", lambda: operator_release.install(client, references.operator))
+    step("namespace demo", lambda: stage.open_namespace(client))
+    step("clearing an earlier demo", lambda: stage.clear(client))
+    step("Redis", lambda: stage.start_redis(client, references.redis))
+    runner = step("examples/runner.yaml", lambda: stage.apply_runner(client, references.demo))
+    return step("load", lambda: load.follow(client, runner, references.demo))
+
+
+def step[T](title: str, work: Callable[[], T]) -> T:
+    """Do one step, saying so before and after it."""
+    print(f"--- {title} ...", flush=True)
+    begun = time.monotonic()
+    result = work()
+    print(f"--- {title}: done in {time.monotonic() - begun:.1f} s", flush=True)
+    return result
+
+
+def conclude(summary: Summary, output: Path | None, chosen: target.Target) -> int:
+    """Print and write the summary; the exit code says whether it is as it must be."""
+    print()
+    for line in summary.lines():
+        print(line)
+    if output:
+        output.write_text(json.dumps(summary.to_json(), indent=2) + "\n")
+        print(f"written to {output}")
+    print(f"\n{_left(chosen)}")
+    for problem in summary.problems:
+        print(f"FAILED: {problem}", file=sys.stderr)
+    return 1 if summary.problems else 0
+
+
+def _left(chosen: target.Target) -> str:
+    look = chosen.kubectl.format(f"describe mtr reports --namespace {stage.NAMESPACE}")
+    return f"Look around with `{look}`; stop it all with `{chosen.afterwards}`."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
