@@ -1,0 +1,136 @@
+"""Carries a decision out: takes drains back, creates with a slow start, asks pods to leave, deletes.
+
+Every write is safe against a stale decision and a second operator: names are the lowest free ordinals,
+so that a double create is a conflict; patches and deletions carry the resourceVersion that was decided
+on. A conflict is no error: the world has moved, and the next look decides on what it is now.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Any, Final
+
+from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
+from pynenc_operator.model import CancelDrain, Decision, Delete, Drain, Key
+from pynenc_operator.podspec import build_worker_pod, pod_name
+from pynenc_operator.status import Problem
+from pynenc_worker import contract
+
+type Json = dict[str, Any]
+
+CONCURRENT_WRITES: Final = 10
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a decision. `stale`: something had changed meanwhile, look again at once."""
+
+    pods: list[Json] = field(default_factory=list)  # as the answers to the writes show them
+    created: list[str] = field(default_factory=list)
+    acted: bool = False
+    stale: bool = False
+    name_taken: Problem | None = None
+    refusal: KubeError | None = None  # what stopped the creation of pods
+    errors: list[KubeError] = field(default_factory=list)
+
+
+class Actuator:
+    """Writes to the pods of runners; one decision of one runner at a time."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._writes = asyncio.Semaphore(CONCURRENT_WRITES)
+
+    async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
+        """Carry `decision` out. Errors of one pod do not keep the others from their step."""
+        outcome = Outcome()
+        await self._all(outcome, (self._cancel(key, step) for step in decision.cancels))
+        if decision.create:
+            await self._create(key, runner, decision.create.count, set(names_in_use), outcome)
+        await self._all(
+            outcome,
+            (
+                *(self._drain(key, step) for step in decision.drains),
+                *(self._delete(key, step) for step in decision.deletes),
+            ),
+        )
+        return outcome
+
+    async def _all(self, outcome: Outcome, steps: Iterable[Awaitable[Json | None]]) -> None:
+        async def bounded(step: Awaitable[Json | None]) -> None:
+            async with self._writes:
+                try:
+                    pod = await step
+                except (Conflict, NotFound):
+                    outcome.stale = True
+                except KubeError as error:
+                    outcome.errors.append(error)
+                else:
+                    outcome.acted = True
+                    if pod is not None:
+                        outcome.pods.append(pod)
+
+        await asyncio.gather(*(bounded(step) for step in steps))
+
+    async def _cancel(self, key: Key, step: CancelDrain) -> Json:
+        return await self._patch(key, step, None)
+
+    async def _drain(self, key: Key, step: Drain) -> Json:
+        return await self._patch(key, step, step.request.id)
+
+    async def _patch(self, key: Key, step: CancelDrain | Drain, request: str | None) -> Json:
+        pod, change = step.pod, {contract.DRAIN_REQUEST: request}
+        return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, change)
+
+    async def _delete(self, key: Key, step: Delete) -> None:
+        await self._kube.delete_pod(key.namespace, step.pod.name, step.pod.uid, step.pod.resource_version)
+
+    async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
+        """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times."""
+        free = (name for name in _ordinals(key.name) if name not in in_use)
+        batch = 1
+        while wanted > 0 and outcome.refusal is None and not outcome.stale:
+            names = list(islice(free, min(batch, wanted)))
+            made = await asyncio.gather(*(self._create_one(key, runner, name, outcome) for name in names))
+            pods = [pod for pod in made if pod is not None]
+            outcome.pods += pods
+            outcome.created += [pod["metadata"]["name"] for pod in pods]
+            wanted -= len(pods)
+            batch *= 2
+
+    async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
+        async with self._writes:
+            try:
+                pod = await self._kube.create_pod(key.namespace, build_worker_pod(runner, name))
+            except AlreadyExists:
+                await self._name_exists(key, runner, name, outcome)
+                return None
+            except KubeError as error:
+                outcome.refusal = error
+                return None
+        outcome.acted = True
+        return pod
+
+    async def _name_exists(self, key: Key, runner: Json, name: str, outcome: Outcome) -> None:
+        """Ours means that another decision was faster: look again. Somebody else's: this ordinal is taken."""
+        try:
+            pod = await self._kube.get_pod(key.namespace, name)
+        except NotFound:
+            outcome.stale = True
+            return
+        except KubeError as error:
+            outcome.refusal = error
+            return
+        owners = pod["metadata"].get("ownerReferences", ())
+        if any(o.get("controller") and o["uid"] == runner["metadata"]["uid"] for o in owners):
+            outcome.stale = True
+            return
+        outcome.name_taken = Problem(
+            "ForeignPod",
+            f"pod {name} is not this runner's, so the next free number is used; rename or remove that pod",
+        )
+
+
+def _ordinals(runner: str) -> Iterator[str]:
+    return (pod_name(runner, number) for number in count())

@@ -1,0 +1,93 @@
+"""Where a runner's backend is: the URL that its spec holds, or names a Secret for.
+
+A Secret is read once and again at resync, or when the backend refuses what it held: a rotated password
+restarts nothing. Nothing of it is logged or reported.
+"""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from pynenc_operator.backends import Backend, BackendKind, in_namespace
+from pynenc_operator.kube import Forbidden, Kube, KubeError, NotFound
+from pynenc_operator.model import Key
+from pynenc_operator.podspec import SQLITE_DIR
+
+type Json = dict[str, Any]
+
+# A refused password is looked up again, but not with every count.
+_YOUNGEST_SECONDS: Final = 10.0
+
+
+class CredentialsError(Exception):
+    """The Secret with a backend's URL can't be used; the text names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Url:
+    source: Json
+    text: str
+    read: float
+
+
+class Credentials:
+    """The backends of all runners."""
+
+    def __init__(self, kube: Kube, *, sqlite_dir: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._kube = kube
+        self._sqlite_dir = PurePosixPath(sqlite_dir)  # where the operator has the volume of all SQLite files
+        self._monotonic = monotonic
+        self._urls: dict[Key, _Url] = {}
+
+    async def backend(self, key: Key, runner: Json) -> Backend:
+        """A runner's backend; CredentialsError if its Secret is missing, KubeError if it can't be read now."""
+        spec = runner["spec"]
+        [(name, how)] = spec["backend"].items()
+        kind = BackendKind(name)
+        return Backend(kind, await self._url(key, kind, how), spec["appId"], tuple(spec.get("queues", ())))
+
+    async def refresh(self, key: Key, runner: Json) -> None:
+        """Read a runner's Secret again, unless that was a moment ago. What can't be read now stays as it was."""
+        del runner
+        known = self._urls.get(key)
+        if known and self._monotonic() - known.read >= _YOUNGEST_SECONDS:
+            del self._urls[key]
+
+    def forget(self, key: Key) -> None:
+        """Drop a runner that is gone."""
+        self._urls.pop(key, None)
+
+    async def _url(self, key: Key, kind: BackendKind, how: Json) -> str:
+        if kind is BackendKind.SQLITE:
+            return str(self._sqlite_dir / key.namespace / how["path"])
+        if "url" in how:
+            return in_namespace(how["url"], key.namespace)
+        known = self._urls.get(key)
+        if known is None or known.source != how:
+            text = await self._read_secret(key.namespace, **how["urlFrom"]["secretKeyRef"])
+            known = self._urls[key] = _Url(how, in_namespace(text, key.namespace), self._monotonic())
+        return known.text
+
+    async def _read_secret(self, namespace: str, name: str, key: str) -> str:
+        where = f"Secret {namespace}/{name}"
+        try:
+            secret = await self._kube.get_secret(namespace, name)
+        except NotFound:
+            raise CredentialsError(
+                f"{where} does not exist: create it with the backend's URL under the key {key}"
+            ) from None
+        except Forbidden as error:
+            raise CredentialsError(f"{where} may not be read: {error}") from None
+        data = secret.get("data") or {}
+        if key not in data:
+            raise CredentialsError(
+                f"{where} has no key {key}: add it with the backend's URL, or name another key in spec.backend"
+            )
+        try:
+            return base64.b64decode(data[key]).decode().strip()
+        except (binascii.Error, UnicodeDecodeError):
+            raise CredentialsError(f"{where} has no text under the key {key}: it has to be the backend's URL") from None

@@ -1,0 +1,139 @@
+"""A reconciler on a real API server. No kubelet and no worker runs there: the test plays both.
+
+The queue is a number that the test sets: that the broker counts right is tested elsewhere, on Redis.
+"""
+
+import json
+from typing import Any
+
+from pynenc_operator import labels
+from pynenc_operator.kube import Kube
+from pynenc_operator.model import Key, QueueDepth
+from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.queuedepth import DepthWindow, Reading
+from pynenc_operator.reconciler import Reconciler
+from pynenc_operator.status import Problem, rfc3339
+from pynenc_worker import contract
+
+type Json = dict[str, Any]
+
+
+class SetDepths:
+    """Queues whose depth is what the test says; None is a broker that does not answer."""
+
+    def __init__(self) -> None:
+        self.depth: int | None = 0
+        self.now = 1_000_000.0
+        self._window = DepthWindow()
+
+    async def read(self, key: Key, runner: Json) -> Reading:  # noqa: ARG002
+        if self.depth is None:
+            return Reading(problem=Problem("Unreachable", "down"), down_since=self._window.failed(self.now))
+        self.now += 3  # each count stands alone: no peak of an earlier one
+        self._window.counted(self.now, self.depth)
+        return Reading(depth=QueueDepth(self.depth, self.depth))
+
+    def refresh(self, key: Key) -> None:
+        pass
+
+    def forget(self, key: Key) -> None:
+        pass
+
+
+class NoAccess:
+    """Rights of workers, which nobody needs here."""
+
+    async def ensure(self, key: Key, runner: Json) -> None:
+        pass
+
+
+class Pool:
+    """One runner, its reconciler, and the test's hands on its pods."""
+
+    def __init__(self, kube: Kube, namespace: str, now: Any, name: str = "reports") -> None:
+        self.kube = kube
+        self.key = Key(namespace, name)
+        self.depths = SetDepths()
+        self.pods = PodCache()
+        self.runners = RunnerCache()
+        self.skew = 0.0
+        self._now = now
+        self.reconciler = Reconciler(
+            kube=kube,
+            depths=self.depths,  # type: ignore[arg-type]
+            access=NoAccess(),  # type: ignore[arg-type]
+            pods=self.pods,
+            runners=self.runners,
+            now=self.now,
+            resync_seconds=300,
+            instance="test",
+        )
+
+    def now(self) -> float:
+        """The API server's time, and what the test has let pass."""
+        return float(self._now() + self.skew)
+
+    async def look(self) -> float | None:
+        """See what the watch would have shown, then reconcile once."""
+        self.runners.put(await self.kube.get_runner(*self.key))
+        for pod in await self.all():
+            self.pods.apply_event({"type": "MODIFIED", "object": pod}, self.now())
+        return await self.reconciler.reconcile(self.key)
+
+    async def all(self) -> list[Json]:
+        found = await self.kube.list_pods(self.key.namespace, labels.workers_of(self.key.name))
+        return sorted(found, key=lambda pod: int(pod["metadata"]["name"].rsplit("-", 1)[1]))
+
+    async def names(self) -> list[str]:
+        return [pod["metadata"]["name"] for pod in await self.all() if "deletionTimestamp" not in pod["metadata"]]
+
+    async def status(self) -> Json:
+        runner = await self.kube.get_runner(*self.key)
+        status: Json = runner.get("status", {})
+        return status
+
+    async def condition(self, kind: str) -> tuple[str, str]:
+        [found] = [c for c in (await self.status())["conditions"] if c["type"] == kind]
+        return found["status"], found["reason"]
+
+    async def report(self, name: str, state: str, *, threads: int = 0, idle_for: float = 0.0) -> None:
+        """Play the kubelet and the worker: the container runs, and says this of itself."""
+        pod = await self.kube.get_pod(self.key.namespace, name)
+        container = {"name": "worker", "state": {"running": {}}, "ready": True, "restartCount": 0, "image": "x"}
+        annotations: dict[str, str | None] = {
+            contract.WORKER_STATE: state,
+            contract.WORKER_STATE_SINCE: rfc3339(self.now() - idle_for),
+            contract.ACTIVE_INVOCATIONS: str(threads),
+        }
+        if state == contract.WorkerState.DRAINED:
+            annotations[contract.DRAIN_ANSWER] = pod["metadata"]["annotations"][contract.DRAIN_REQUEST]
+        await self.kube._patch(
+            "pods/status",
+            "/api/v1",
+            self.key.namespace,
+            name,
+            {
+                "metadata": {"annotations": annotations},
+                "status": {"phase": "Running", "containerStatuses": [{**container, "imageID": ""}]},
+            },
+        )
+
+
+def manifest(name: str = "reports", **spec: Any) -> str:
+    """A MultiThreadRunner for `kubectl apply`."""
+    values: Json = {
+        "app": "reports.tasks",
+        "appId": "reports",
+        "image": "registry.example/reports:1.4",
+        "backend": {"redis": {"url": "redis://redis:6379"}},
+        "startDeadlineSeconds": 100000,
+        **spec,
+    }
+    return json.dumps(
+        {
+            "apiVersion": "pynenc.org/v1alpha1",
+            "kind": "MultiThreadRunner",
+            "metadata": {"name": name},
+            "spec": values,
+        }
+    )

@@ -1,0 +1,234 @@
+"""The reconciler against a real API server."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from pynenc_operator.clock import Clock
+from pynenc_operator.kube import Kube
+from pynenc_operator.kube_connection import Connection
+from tests.cluster.half_cluster import HalfCluster
+from tests.integration.operator.pool_harness import Pool, manifest
+
+type MakePool = Callable[..., Pool]
+type Requests = list[tuple[str, str]]
+
+
+@pytest.fixture
+def requests() -> Requests:
+    """What was asked of the API server: (verb, resource)."""
+    return []
+
+
+@pytest.fixture
+async def make_pool(
+    crd_installed: HalfCluster, namespace: str, monkeypatch: pytest.MonkeyPatch, requests: Requests
+) -> AsyncIterator[MakePool]:
+    """A runner with the given spec, and a reconciler for it."""
+    monkeypatch.setenv("KUBECONFIG", str(crd_installed.kubeconfig))
+    clock = Clock()
+
+    def counted(verb: str, resource: str, code: str, seconds: float) -> None:  # noqa: ARG001
+        requests.append((verb, resource))
+
+    connection = await Connection.open(clock, counted)
+    crd_installed.kubectl("create", "serviceaccount", "pynenc-worker", "-n", namespace)
+
+    def make(**spec: Any) -> Pool:
+        crd_installed.kubectl("apply", "-n", namespace, "-f", "-", input=manifest(**spec))
+        return Pool(Kube(connection), namespace, clock.now)
+
+    yield make
+    await connection.close()
+
+
+async def test_pods_follow_the_queue_up_and_down(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=10)
+    pool.depths.depth = 3
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-1", "reports-2"]
+
+    pool.depths.depth = 0
+    for name in await pool.names():
+        await pool.report(name, "active", threads=1)
+    await pool.look()
+    assert (await pool.status())["activeReplicas"] == 3
+
+    await pool.report("reports-0", "idle", idle_for=5)
+    await pool.report("reports-1", "idle", idle_for=11)
+    await pool.look()
+    requested = {
+        pod["metadata"]["name"]: pod["metadata"].get("annotations", {}).get("pynenc.org/drain-request")
+        for pod in await pool.all()
+    }
+    assert requested["reports-0"] is None
+    assert requested["reports-1"]
+    assert requested["reports-2"] is None
+
+    await pool.report("reports-1", "drained")
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-2"]
+
+
+async def test_a_pool_at_rest_asks_for_nothing(make_pool: MakePool, requests: Requests) -> None:
+    pool = make_pool(minReplicas=1)
+    await pool.look()
+    await pool.report("reports-0", "idle")
+    await pool.look()
+    requests.clear()
+    for _ in range(10):
+        assert await pool.reconciler.reconcile(pool.key) == 1.0
+    assert requests == []
+
+
+async def test_a_pod_costs_three_writes(make_pool: MakePool, requests: Requests) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    await pool.look()
+    requests.clear()
+    pool.depths.depth = 1
+    await pool.look()
+    pool.depths.depth = 0
+    await pool.report("reports-0", "idle", idle_for=5)
+    await pool.look()
+    await pool.report("reports-0", "drained")
+    requests_of_the_test = [("patch", "pods/status")] * 2
+    await pool.look()
+    writes = [call for call in requests if call[0] not in {"get", "list"} and call[1].startswith("pods")]
+    for call in requests_of_the_test:
+        writes.remove(call)
+    assert sorted(writes) == [("create", "pods"), ("delete", "pods"), ("patch", "pods/status")]
+
+
+async def test_a_worker_that_turns_active_before_the_deletion_survives(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.depth = 1
+    await pool.look()
+    pool.depths.depth = 0
+    await pool.report("reports-0", "idle", idle_for=5)
+    await pool.look()
+    await pool.report("reports-0", "drained")
+    decided_on = await pool.kube.get_pod(*pool.key._replace(name="reports-0"))
+    await pool.report("reports-0", "draining", threads=1)
+    pool.pods.put(pool.key, decided_on)
+    await pool.reconciler.reconcile(pool.key)
+    assert await pool.names() == ["reports-0"]
+
+
+async def test_a_drain_is_taken_back_when_work_comes(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.depth = 1
+    await pool.look()
+    pool.depths.depth = 0
+    await pool.report("reports-0", "idle", idle_for=5)
+    await pool.look()
+    await pool.report("reports-0", "drained")
+    pool.depths.depth = 1
+    await pool.look()
+    [pod] = await pool.all()
+    assert "pynenc.org/drain-request" not in pod["metadata"]["annotations"]
+    assert "deletionTimestamp" not in pod["metadata"]
+
+
+async def test_an_unknown_depth_holds_and_says_so(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.depth = 1
+    await pool.look()
+    await pool.report("reports-0", "idle", idle_for=50)
+    pool.depths.depth = None
+    await pool.look()
+    assert await pool.names() == ["reports-0"]
+    assert await pool.condition("BrokerReachable") == ("False", "Unreachable")
+    assert await pool.condition("Ready") == ("False", "BrokerUnreachable")
+    assert "queueDepth" not in await pool.status()
+
+
+async def test_a_foreign_pod_takes_an_ordinal(make_pool: MakePool, crd_installed: HalfCluster) -> None:
+    pool = make_pool(minReplicas=2)
+    crd_installed.kubectl(
+        "run",
+        "reports-0",
+        "-n",
+        pool.key.namespace,
+        "--image=x",
+        "--overrides",
+        '{"spec":{"automountServiceAccountToken":false}}',
+    )
+    await pool.look()
+    await pool.look()
+    assert await pool.names() == ["reports-1", "reports-2"]
+    assert await pool.condition("NameTaken") == ("True", "ForeignPod")
+
+
+async def test_a_rejected_template_is_told_and_tried_rarely(
+    make_pool: MakePool, crd_installed: HalfCluster, requests: Requests
+) -> None:
+    pool = make_pool(minReplicas=1, template={"spec": {"priorityClassName": "no-such-class"}})
+    await pool.look()
+    status, reason = await pool.condition("TemplateValid")
+    assert (status, reason) == ("False", "Rejected")
+    assert await pool.condition("Ready") == ("False", "TemplateInvalid")
+    requests.clear()
+    for _ in range(5):
+        await pool.reconciler.reconcile(pool.key)
+    assert ("create", "pods") not in requests
+
+    crd_installed.kubectl(
+        "patch",
+        "mtr",
+        "reports",
+        "-n",
+        pool.key.namespace,
+        "--type=json",
+        '-p=[{"op":"remove","path":"/spec/template"}]',
+    )
+    await pool.look()
+    assert await pool.names() == ["reports-0"]
+    assert await pool.condition("TemplateValid") == ("True", "Accepted")
+
+
+async def test_a_full_quota_is_a_limit_and_not_a_fault_of_the_template(
+    make_pool: MakePool, crd_installed: HalfCluster
+) -> None:
+    pool = make_pool(minReplicas=3)
+    quota = '{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"q"},"spec":{"hard":{"pods":"1"}}}'
+    crd_installed.kubectl("apply", "-n", pool.key.namespace, "-f", "-", input=quota)
+    crd_installed.kubectl(
+        "patch",
+        "resourcequota",
+        "q",
+        "-n",
+        pool.key.namespace,
+        "--subresource=status",
+        "--type=merge",
+        '-p={"status":{"hard":{"pods":"1"},"used":{"pods":"0"}}}',
+    )
+    await pool.look()
+    await pool.look()
+    assert await pool.names() == ["reports-0"]
+    assert await pool.condition("ScalingLimited") == ("True", "QuotaExceeded")
+    assert await pool.condition("TemplateValid") == ("True", "Accepted")
+
+
+async def test_shadow_reports_and_does_nothing(make_pool: MakePool, requests: Requests) -> None:
+    pool = make_pool(mode="Shadow")
+    pool.depths.depth = 4
+    await pool.look()
+    assert (await pool.status())["desiredReplicas"] == 4
+    assert await pool.names() == []
+    assert ("create", "events") not in requests
+
+
+async def test_a_deed_is_told_in_one_event_of_its_kind(make_pool: MakePool, crd_installed: HalfCluster) -> None:
+    pool = make_pool(minReplicas=3)
+    await pool.look()
+    told = crd_installed.kubectl(
+        "get",
+        "events.events.k8s.io",
+        "-n",
+        pool.key.namespace,
+        "-o",
+        "jsonpath={range .items[*]}{.reason}: {.note}{end}",
+    ).stdout
+    assert told == "MinReplicas: created reports-0, reports-1, reports-2 (0 queued)"
+    assert (await pool.status())["lastScaleReason"] == "MinReplicas"
