@@ -13,13 +13,13 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from pynenc_operator.backends import Backend, BackendKind, in_namespace
-from pynenc_operator.kube import Forbidden, Kube, KubeError, NotFound
+from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key
 from pynenc_operator.podspec import SQLITE_DIR
 
 type Json = dict[str, Any]
 
-# A refused password is looked up again, but not with every count.
+# A refused password and a missing Secret are looked up again, but not with every count.
 _YOUNGEST_SECONDS: Final = 10.0
 
 
@@ -29,6 +29,8 @@ class CredentialsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Url:
+    """What came of reading a Secret: a URL, or in its place why there is none."""
+
     source: Json
     text: str
     read: float
@@ -42,24 +44,28 @@ class Credentials:
         self._sqlite_dir = PurePosixPath(sqlite_dir)  # where the operator has the volume of all SQLite files
         self._monotonic = monotonic
         self._urls: dict[Key, _Url] = {}
+        self._failures: dict[Key, _Url] = {}
 
     async def backend(self, key: Key, runner: Json) -> Backend:
-        """A runner's backend; CredentialsError if its Secret is missing, KubeError if it can't be read now."""
+        """A runner's backend; CredentialsError if its Secret does not give a URL."""
         spec = runner["spec"]
         [(name, how)] = spec["backend"].items()
         kind = BackendKind(name)
         return Backend(kind, await self._url(key, kind, how), spec["appId"], tuple(spec.get("queues", ())))
 
-    async def refresh(self, key: Key, runner: Json) -> None:
-        """Read a runner's Secret again, unless that was a moment ago. What can't be read now stays as it was."""
-        del runner
+    def refresh(self, key: Key) -> None:
+        """Have a runner's Secret read again for the next count, unless it was read a moment ago."""
         known = self._urls.get(key)
-        if known and self._monotonic() - known.read >= _YOUNGEST_SECONDS:
+        if known and self._is_old(known.read):
             del self._urls[key]
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
         self._urls.pop(key, None)
+        self._failures.pop(key, None)
+
+    def _is_old(self, read: float) -> bool:
+        return self._monotonic() - read >= _YOUNGEST_SECONDS
 
     async def _url(self, key: Key, kind: BackendKind, how: Json) -> str:
         if kind is BackendKind.SQLITE:
@@ -68,9 +74,19 @@ class Credentials:
             return in_namespace(how["url"], key.namespace)
         known = self._urls.get(key)
         if known is None or known.source != how:
-            text = await self._read_secret(key.namespace, **how["urlFrom"]["secretKeyRef"])
+            failure = self._failures.get(key)
+            if failure and failure.source == how and not self._is_old(failure.read):
+                raise CredentialsError(failure.text)
+            text = await self._read_again(key, how)
             known = self._urls[key] = _Url(how, in_namespace(text, key.namespace), self._monotonic())
         return known.text
+
+    async def _read_again(self, key: Key, how: Json) -> str:
+        try:
+            return await self._read_secret(key.namespace, **how["urlFrom"]["secretKeyRef"])
+        except CredentialsError as error:
+            self._failures[key] = _Url(how, str(error), self._monotonic())
+            raise
 
     async def _read_secret(self, namespace: str, name: str, key: str) -> str:
         where = f"Secret {namespace}/{name}"
@@ -80,8 +96,8 @@ class Credentials:
             raise CredentialsError(
                 f"{where} does not exist: create it with the backend's URL under the key {key}"
             ) from None
-        except Forbidden as error:
-            raise CredentialsError(f"{where} may not be read: {error}") from None
+        except KubeError as error:
+            raise CredentialsError(f"{where} can't be read now: {error}") from None
         data = secret.get("data") or {}
         if key not in data:
             raise CredentialsError(

@@ -1,0 +1,128 @@
+"""Which backends the operator counts queues on, and the checks that a URL passes before it is used. Pure.
+
+A MultiThreadRunner's author chooses the URL, the operator connects to it: so only what is known is
+let through, and nothing that would lead to the operator's own pod or node.
+"""
+
+import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+# Options of a Redis URL that say how to reach the server. Path options (certificates) would be the operator's files.
+_REDIS_OPTIONS: Final = frozenset({"client_name", "db", "protocol", "ssl_cert_reqs", "ssl_check_hostname"})
+# Options that only tune a client: the workers' business; here they would lift the operator's own limits.
+_REDIS_TUNING: Final = frozenset(
+    {
+        "health_check_interval",
+        "max_connections",
+        "retry_on_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_timeout",
+        "timeout",
+    }
+)
+
+
+class BackendKind(StrEnum):
+    """The field of `spec.backend` that is set."""
+
+    REDIS = "redis"
+    RABBITMQ = "rabbitmq"
+    MONGODB = "mongodb"
+    SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where one app's queue is. `url` may hold a password: it is in no repr. For SQLite it is a file's path."""
+
+    kind: BackendKind
+    url: str = field(repr=False)
+    app_id: str
+    queues: tuple[str, ...] = ()  # none named: all
+
+
+class BrokerErrorKind(StrEnum):
+    """Why a queue could not be counted; the reason of the runner's condition."""
+
+    AUTHENTICATION = "AuthenticationFailed"
+    UNREACHABLE = "Unreachable"
+    TIMEOUT = "Timeout"
+    REFUSED = "Refused"
+    UNSUPPORTED = "Unsupported"
+
+
+_MENDS: Final = {
+    BrokerErrorKind.AUTHENTICATION: "the backend refuses the credentials ({}): check the user and password in the "
+    "Secret; a changed Secret is read again within seconds",
+    BrokerErrorKind.UNREACHABLE: "the backend can't be reached ({}): check the host and port of its URL, that it "
+    "runs, and that network policies let the operator in",
+    BrokerErrorKind.TIMEOUT: "the backend does not answer in time ({}): check that network policies let the "
+    "operator in, and the backend's load",
+    BrokerErrorKind.REFUSED: "the operator does not connect: {}",
+    BrokerErrorKind.UNSUPPORTED: "the operator can't count this queue: {}",
+}
+
+
+class BrokerError(Exception):
+    """A queue could not be counted. `cause` is an exception's class, never its text, or words of our own."""
+
+    def __init__(self, kind: BrokerErrorKind, cause: str) -> None:
+        super().__init__(_MENDS[kind].format(cause))
+        self.kind = kind
+        self.cause = cause
+
+
+def in_namespace(url: str, namespace: str) -> str:
+    """The URL as a pod of `namespace` means it: a bare `redis` is the Service there, not the operator's neighbour."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host or "." in host or ":" in host or host == "localhost":
+        return url
+    credentials, at, address = parts.netloc.rpartition("@")
+    port = address[len(host) :]
+    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{host}.{namespace}.svc{port}"))
+
+
+def checked_redis_url(url: str) -> tuple[str, str]:
+    """The URL without what only tunes a client, and its host; BrokerError if something in it isn't known."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _refused("its URL is not one: write redis://host:6379") from None
+    if parts.scheme not in {"redis", "rediss"}:
+        raise _refused("a Redis URL begins with redis:// or rediss://")
+    if not host:
+        raise _refused("its URL names no host: write redis://host:6379")
+    if parts.path.strip("/") and not parts.path.strip("/").isdigit():
+        raise _refused("the path of a Redis URL is the number of a database: redis://host:6379/0")
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    for name, _ in options:
+        if name not in _REDIS_OPTIONS | _REDIS_TUNING:
+            raise _refused(f"its URL has another option than {', '.join(sorted(_REDIS_OPTIONS | _REDIS_TUNING))}")
+    kept = urlencode([(name, value) for name, value in options if name in _REDIS_OPTIONS])
+    return urlunsplit(parts._replace(query=kept, fragment="")), host
+
+
+def is_local(address: str) -> bool:
+    """Whether an IP address leads to the operator's own pod or node, or to no one host."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
+
+
+def refused_as_local() -> BrokerError:
+    """The error for a host that is local."""
+    return _refused(
+        "its host is a loopback or link-local address, which would be the operator's own pod or node: name the "
+        "backend's Service, or install the operator with allowLocalBackends"
+    )
+
+
+def _refused(words: str) -> BrokerError:
+    return BrokerError(BrokerErrorKind.REFUSED, words)
