@@ -15,7 +15,6 @@ from typing import Any, Final
 from pynenc_operator.backends import Backend, BackendKind, in_namespace
 from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key
-from pynenc_operator.podspec import SQLITE_DIR
 
 type Json = dict[str, Any]
 
