@@ -1,0 +1,63 @@
+"""The app that the tests' workers run. Each execution is a line in a file, so that none can hide."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from pynenc import Pynenc
+
+app = Pynenc()
+FOLDER = Path(os.environ["JOBS_FOLDER"])
+
+
+def note(what: str, name: str) -> None:
+    """Append a line in one write."""
+    with (FOLDER / "executions").open("a") as file:
+        file.write(f"{what} {name}\n")
+
+
+@app.task
+def nap(name: str, seconds: float) -> str:
+    """Take a known time."""
+    note("start", name)
+    time.sleep(seconds)
+    note("end", name)
+    return name
+
+
+@app.task
+def hold(name: str) -> str:
+    """Run until the test opens the gate of this name."""
+    note("start", name)
+    while not (FOLDER / f"gate-{name}").exists():
+        time.sleep(0.02)
+    note("end", name)
+    return name
+
+
+@app.task
+def ask_child(name: str) -> str:
+    """Wait for the result of a child that waits at a gate."""
+    note("start", name)
+    answer = hold(f"{name}-child").result
+    note("end", name)
+    return f"{name} got {answer}"
+
+
+@app.task
+def ask_then_hold(name: str) -> str:
+    """Go on for a while after the child's result has come."""
+    nap(f"{name}-child", 0.2).result  # noqa: B018 - reading it waits
+    note("start", name)
+    while not (FOLDER / f"gate-{name}").exists():
+        time.sleep(0.02)
+    note("end", name)
+    return name
+
+
+@app.task
+def leave(name: str) -> None:
+    """End the thread as nobody should."""
+    note("start", name)
+    sys.exit(3)

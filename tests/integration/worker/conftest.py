@@ -1,0 +1,89 @@
+"""Each test runs on both lines: pynenc 0.3.1 on Redis, and the next pynenc on SQLite."""
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.half_cluster import HalfCluster
+from tests.cluster.paths import cache
+from tests.integration.worker.kubernetes_api import KubernetesApi
+from tests.integration.worker.pod import Pod, grant
+from tests.integration.worker.processes import Line, Producer, Worker, show
+from tests.integration.worker.redis_server import RedisServer
+
+_apps = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for all tests; each has an app id of its own in it."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def next_python() -> Path:
+    """The interpreter of requirements/worker-next.txt, which `make env` makes beside the main environment."""
+    named = os.environ.get("PYNENC_OPERATOR_NEXT_PYTHON")
+    python = Path(named) if named else cache() / "worker-next" / "bin" / "python"
+    assert python.exists(), f"{python} is missing: `make env` makes it"
+    return python
+
+
+@pytest.fixture(scope="session")
+def api(half_cluster: HalfCluster) -> KubernetesApi:
+    return KubernetesApi(half_cluster)
+
+
+@pytest.fixture(params=["pynenc-0.3-redis", "pynenc-next-sqlite"])
+def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
+    """Where this test's app lives."""
+    app_id = f"app{next(_apps)}"
+    if request.param == "pynenc-0.3-redis":
+        return redis_line(request.getfixturevalue("redis_server"), tmp_path, app_id)
+    python = request.getfixturevalue("next_python")
+    return Line(python=python, backend="sqlite", url=str(tmp_path / "pynenc.db"), folder=tmp_path, app_id=app_id)
+
+
+def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:
+    return Line(python=Path(sys.executable), backend="redis", url=server.url, folder=folder, app_id=app_id)
+
+
+@pytest.fixture
+def producer(line: Line) -> Iterator[Producer]:
+    producer = Producer(line)
+    yield producer
+    producer.close()
+
+
+@pytest.fixture
+def granted_namespace(api: KubernetesApi, namespace: str) -> str:
+    """A namespace whose pods may report."""
+    grant(api, namespace)
+    return namespace
+
+
+type StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def start_worker(half_cluster: HalfCluster, api: KubernetesApi, granted_namespace: str, line: Line) -> Iterator[StartWorker]:
+    """Start a worker with a pod of its own; keyword arguments are more environment variables."""
+    workers: list[Worker] = []
+
+    def start(**settings: str) -> Worker:
+        name = f"worker-{len(workers)}"
+        pod = Pod(half_cluster, api, granted_namespace, name, line.folder / name)
+        workers.append(Worker(line, pod, api, **settings))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+    show(workers)

@@ -1,0 +1,188 @@
+"""A broker that is away for a while: what a task did in the meantime is kept and written afterwards.
+
+pynenc writes a result with several calls to its backend; the first that fails makes it record the task as
+failed, or nothing at all. Here each single call that a task's thread makes waits for the backend instead.
+The thread stays alive, so the worker counts as active until the result stands. The worker's own loop is not
+held up: its calls fail at once and it comes back later.
+"""
+
+import functools
+import inspect
+import random
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from pynenc import Pynenc
+from pynenc.broker.base_broker import BaseBroker
+from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
+from pynenc.exceptions import InvocationStatusError
+from pynenc.invocation.status import InvocationStatus
+from pynenc.orchestrator.base_orchestrator import BaseBlockingControl, BaseOrchestrator
+from pynenc.state_backend.base_state_backend import BaseStateBackend
+from pynenc.trigger.base_trigger import BaseTrigger
+
+from pynenc_worker.logs import log
+
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 2.0
+LONGEST_LOOP_PAUSE_SECONDS: Final = 5.0
+
+# By module, so that nothing is imported that the app does not use.
+_ERRORS: Final = {
+    "redis.exceptions": ("ConnectionError", "TimeoutError", "ReadOnlyError", "ClusterDownError", "OutOfMemoryError"),
+    "pymongo.errors": ("ConnectionFailure", "NotPrimaryError"),
+    "pika.exceptions": ("AMQPError",),
+}
+_SQLITE_ERRORS: Final = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_CANTOPEN",
+    "SQLITE_IOERR",
+    "SQLITE_FULL",
+    "SQLITE_READONLY",
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the backend was away or full, rather than the call wrong."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(getattr(error, "sqlite_errorname", "")).startswith(_SQLITE_ERRORS)
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    for module, names in _ERRORS.items():
+        known = (getattr(sys.modules.get(module), name, ()) for name in names)
+        if isinstance(error, tuple(cls for cls in known if cls)):
+            return True
+    return False
+
+
+class Backoff:
+    """Growing pauses, each up to a quarter shorter by chance so that workers don't come back as one."""
+
+    def __init__(self, first: float = FIRST_PAUSE_SECONDS, longest: float = LONGEST_PAUSE_SECONDS) -> None:
+        self._first = self._next = first
+        self._longest = longest
+
+    def pause(self) -> float:
+        """The next pause in seconds."""
+        pause = self._next * random.uniform(0.75, 1.0)  # noqa: S311 - no secret
+        self._next = min(self._next * 2, self._longest)
+        return pause
+
+    def reset(self) -> None:
+        """Start again with the first pause."""
+        self._next = self._first
+
+
+class OutageWatch:
+    """What a loop notes about its broker: one log line when it goes away, one when it is back."""
+
+    def __init__(self, on_error: Callable[[], None], on_end: Callable[[], None]) -> None:
+        self._on_error = on_error
+        self._on_end = on_end
+        self._backoff = Backoff(longest=LONGEST_LOOP_PAUSE_SECONDS)
+        self._began: float | None = None
+
+    def failed(self, error: Exception) -> float:
+        """A round failed; returns how long to wait before the next."""
+        self._on_error()
+        if self._began is None:
+            self._began = time.monotonic()
+            log.warning("the broker can't be reached (%s): trying again until it can", type(error).__name__)
+        return self._backoff.pause()
+
+    def succeeded(self) -> None:
+        """A round went well."""
+        self._backoff.reset()
+        if self._began is not None:
+            log.info("the broker is back after %.1f s", time.monotonic() - self._began)
+            self._began = None
+            self._on_end()
+
+
+class PatientCalls:
+    """Wraps an app's components so that calls from tasks' threads outlast an outage."""
+
+    def __init__(self, on_error: Callable[[], None]) -> None:
+        self._local = threading.local()
+        self._on_error = on_error
+
+    def in_task(self, invocation_id: str) -> None:
+        """Say that this thread runs this invocation from here on."""
+        self._local.invocation_id = invocation_id
+
+    def install(self, app: Pynenc) -> None:
+        """Wrap what a backend implements: the abstract methods, each of which can be repeated."""
+        for component, base in (
+            (app.orchestrator, BaseOrchestrator),
+            (app.orchestrator.blocking_control, BaseBlockingControl),
+            (app.broker, BaseBroker),
+            (app.state_backend, BaseStateBackend),
+            (app.trigger, BaseTrigger),
+            (app.client_data_store, BaseClientDataStore),
+        ):
+            for name in base.__abstractmethods__:
+                method = getattr(component, name)
+                if name == "_atomic_status_transition":
+                    method = _repeatable(component, method)
+                if inspect.ismethod(method) or inspect.isfunction(method):
+                    setattr(component, name, self._patient(name, method))
+
+    def _patient(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        lazy = inspect.isgeneratorfunction(method)
+
+        @functools.wraps(method)
+        def patient(*args: Any, **kwargs: Any) -> Any:
+            invocation_id = getattr(self._local, "invocation_id", None)
+            if invocation_id is None:
+                return method(*args, **kwargs)
+            backoff, began = Backoff(), 0.0
+            while True:
+                try:
+                    answer = iter(list(method(*args, **kwargs))) if lazy else method(*args, **kwargs)
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    self._on_error()
+                    if not began:
+                        began = time.monotonic()
+                        log.warning(
+                            "invocation %s waits for the broker: %s in %s", invocation_id, type(error).__name__, name
+                        )
+                    time.sleep(backoff.pause())
+                    continue
+                if began:
+                    log.info(
+                        "invocation %s goes on after %.1f s: %s is done", invocation_id, time.monotonic() - began, name
+                    )
+                return answer
+
+        return patient
+
+
+def _repeatable(orchestrator: Any, transition: Callable[..., Any]) -> Callable[..., Any]:
+    """A status transition that may be asked for again after an answer was lost: the second one finds it done."""
+    failed: set[tuple[str, InvocationStatus]] = set()
+
+    @functools.wraps(transition)
+    def repeatable(invocation_id: str, status: InvocationStatus, runner_id: str | None = None) -> Any:
+        wanted = (invocation_id, status)
+        try:
+            record = transition(invocation_id, status, runner_id)
+        except InvocationStatusError:
+            if wanted not in failed:
+                raise
+            record = orchestrator.get_invocation_status_record(invocation_id)
+            if record.status is not status or record.runner_id not in (None, runner_id):
+                raise
+        except Exception:
+            failed.add(wanted)
+            raise
+        failed.discard(wanted)
+        return record
+
+    return repeatable

@@ -1,0 +1,116 @@
+"""What the worker knows of pynenc-redis beyond pynenc's interfaces.
+
+Each of these has a slower, less exact or impossible counterpart without it, and is left out when the
+plugin's release has another shape.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import redis
+from pynenc import Pynenc
+from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, status_record_transition
+from pynenc_redis.conf.config_redis import ConfigRedis
+from pynenc_redis.util import mongo_client
+
+from pynenc_worker.index import InvocationIndex
+
+QUEUE_PAGE: Final = 10_000
+
+
+class UrlCredentials(redis.CredentialProvider):
+    """User and password of a URL that is read again for each new connection: a rotated one is found by itself."""
+
+    def __init__(self, read_url: Callable[[], str]) -> None:
+        self._read_url = read_url
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """What AUTH is sent with."""
+        options = redis.connection.parse_url(self._read_url())
+        password = options.get("password", "")
+        username = options.get("username")
+        return (username, password) if username else (password,)
+
+
+def use_credentials(public_url: str, read_url: Callable[[], str]) -> None:
+    """Make the plugin's process-wide pool for `public_url`, which names no password, before anything uses it."""
+    if not set(redis.connection.parse_url(read_url())) & {"username", "password"}:
+        return
+    conf = ConfigRedis()
+    mongo_client._REDIS_POOLS[public_url] = redis.ConnectionPool.from_url(  # noqa: SLF001 - the plugin offers no other way
+        public_url,
+        credential_provider=UrlCredentials(read_url),
+        max_connections=conf.redis_pool_max_connections,
+        socket_timeout=conf.socket_timeout,
+        socket_connect_timeout=conf.socket_connect_timeout,
+        socket_keepalive=True,
+        health_check_interval=conf.redis_pool_health_check_interval,
+        retry_on_timeout=True,
+    )
+
+
+def install(app: Pynenc) -> None:
+    """Use the transition below instead of the plugin's, and the app's own settings for the pool made above."""
+    app.orchestrator._atomic_status_transition = functools.partial(transition, app)  # noqa: SLF001 - what it replaces
+    conf = app.broker.conf
+    pool = app.broker.client.connection_pool
+    pool.max_connections = conf.redis_pool_max_connections
+    pool.connection_kwargs.update(
+        socket_timeout=conf.socket_timeout, socket_connect_timeout=conf.socket_connect_timeout
+    )
+
+
+class RedisIndex(InvocationIndex):
+    """The plugin's own sets and list; its public query reads every invocation that there ever was."""
+
+    def with_status(self, statuses: Iterable[InvocationStatus]) -> list[str]:
+        """Every invocation in one of these statuses."""
+        client, key = self._app.orchestrator.client, self._app.orchestrator.key
+        return [raw.decode() for status in statuses for raw in client.smembers(key.status_to_invocations(status))]
+
+    def queued(self) -> set[str]:
+        """Everything that stands in the queue."""
+        client, key = self._app.broker.client, self._app.broker.key.default_queue()
+        found: set[str] = set()
+        for start in range(0, int(client.llen(key)) + 1, QUEUE_PAGE):
+            found.update(raw.decode() for raw in client.lrange(key, start, start + QUEUE_PAGE - 1))
+        return found
+
+    def forget_runner(self, runner_id: str) -> None:
+        """Remove a heartbeat: the plugin never does, and each atomic slot reads every heartbeat there ever was."""
+        client, key = self._app.orchestrator.client, self._app.orchestrator.key
+        client.delete(key.runner_heartbeat(runner_id))
+        client.zrem(key.runner_heartbeats(), runner_id)
+
+
+def transition(
+    app: Pynenc, invocation_id: str, status: InvocationStatus, runner_id: str | None
+) -> InvocationStatusRecord:
+    """Check and write a status in one step.
+
+    The plugin's own reads, checks and then writes: of two workers that meet at one invocation (a child that is
+    taken as a blocking one here and from the queue there), both could run it.
+
+    :raises KeyError: there is no such invocation
+    """
+    key = app.orchestrator.key
+    record_key = key.invocation_to_status(invocation_id)
+    with app.orchestrator.client.pipeline() as pipe:
+        while True:
+            pipe.watch(record_key)
+            raw = pipe.get(record_key)
+            if raw is None:
+                raise KeyError(f"invocation {invocation_id} is not in Redis")
+            current = InvocationStatusRecord.from_json(json.loads(raw))
+            new = status_record_transition(current, status, runner_id)
+            pipe.multi()
+            pipe.srem(key.status_to_invocations(current.status), invocation_id)
+            pipe.sadd(key.status_to_invocations(new.status), invocation_id)
+            pipe.set(record_key, json.dumps(new.to_json()))
+            try:
+                pipe.execute()
+            except redis.WatchError:
+                continue
+            return new

@@ -1,0 +1,257 @@
+"""pynenc's ThreadRunner with an ending that interrupts nothing, and a loop that outlives its broker.
+
+Stock pynenc answers SIGTERM by putting running invocations back into the queue while they go on, so they
+run twice; it leaves its loop at the first error of the broker or of one task's import. This subclass takes
+its place on pynenc 0.3.1 and 0.4 alike, by the methods that both have.
+"""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from types import FrameType
+from typing import Any, Final
+
+from pynenc import Pynenc, context
+from pynenc.app import AppInfo
+from pynenc.core_tasks import core_tasks_registry
+from pynenc.invocation.dist_invocation import DistributedInvocation
+from pynenc.runner.runner_context import RunnerContext
+from pynenc.runner.thread_runner import ThreadInfo, ThreadRunner
+
+from pynenc_worker.activity import Observation
+from pynenc_worker.claims import Claims
+from pynenc_worker.drain import Drain
+from pynenc_worker.execution import Execution
+from pynenc_worker.invocations import hand_back
+from pynenc_worker.logs import log
+from pynenc_worker.metrics import WorkerMetrics
+from pynenc_worker.outage import LONGEST_LOOP_PAUSE_SECONDS, OutageWatch, PatientCalls, is_outage
+from pynenc_worker.waiting import Waiting
+
+# With a free thread, work is taken within 0.3 s: the operator counts on it. pynenc's own look at an empty
+# queue blocks for another 0.1 s.
+LOOP_PAUSE_SECONDS: Final = 0.1
+
+
+class DrainableThreadRunner(ThreadRunner):
+    """Runs invocations in threads until it is told to stop and the last of them has ended."""
+
+    def __init__(
+        self,
+        app: Pynenc,
+        *,
+        runner_context: RunnerContext,
+        drain: Drain,
+        metrics: WorkerMetrics,
+        may_take: Callable[[], bool],
+        on_change: Callable[[], None],
+        after_outage: Callable[[], None],
+    ) -> None:
+        """Prepare a runner, and wrap what the app's components do for it.
+
+        :param may_take: False until the first report is accepted: an unknown worker must not hold a task
+        :param on_change: called from any thread when one starts or ends
+        :param after_outage: called from the loop when the broker is back
+        """
+        super().__init__(app, runner_context=runner_context)
+        calls = PatientCalls(on_error=metrics.broker_errors.inc)
+        self.chores: list[Callable[[], None]] = []  # called in each round of the loop
+        self.waiting = Waiting(app, self.runner_context)
+        self.claims = Claims(app, self.runner_context)
+        self.execution = Execution(app, self.runner_context, calls, metrics, self._thread_ended)
+        self.handed_back = False
+        self._last_ended = time.monotonic()
+        self._drain = drain
+        self._metrics = metrics
+        self._may_take = may_take
+        self._on_change = on_change
+        self._wake = threading.Event()
+        self._outage = OutageWatch(metrics.broker_errors.inc, after_outage)
+        self._started = 0
+        self._taking = False
+        self._ready = False
+        calls.install(app)
+        self.claims.install()
+        self.execution.install()
+
+    # What pynenc calls.
+
+    def stop_runner_loop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
+        """SIGTERM, SIGINT: take no more work. A second SIGINT, from a terminal, gives up what still runs."""
+        del frame
+        if self._drain.stopping and signum == signal.SIGINT:
+            self._drain.hand_back_now()
+        self._drain.stop(signal.Signals(signum).name if signum is not None else "a call of stop_runner_loop")
+
+    def init_trigger_tasks_modules(self) -> None:
+        """Register pynenc's core tasks without their crons, and remove those that a stock runner registered.
+
+        As queue items they start pods and keep pods active; their work is done in the atomic slot instead.
+        """
+        self.app.register_core_tasks = self._register_core_tasks
+        super().init_trigger_tasks_modules()
+
+    def _register_core_tasks(self) -> None:
+        for definition in core_tasks_registry.definitions:
+            task = self.app.task(definition.func, **definition.options)
+            self.app.trigger.clean_task_trigger_definitions(task.task_id)
+
+    def _waiting_for_results(
+        self, running_invocation_id: str, result_invocation_ids: list[str], runner_args: dict[str, Any] | None = None
+    ) -> None:
+        """Called again and again by a thread that waits; pynenc's own returns at once and burns a core."""
+        del runner_args
+        with self.waiting.looking(running_invocation_id, result_invocation_ids):
+            time.sleep(self.conf.invocation_wait_results_sleep_time_sec)
+
+    async def async_waiting_for_results(
+        self,
+        running_invocation_id: str | None,
+        result_invocation_ids: list[str],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Wait like `_waiting_for_results`, and let the task's other coroutines go on."""
+        if not running_invocation_id:
+            await super().async_waiting_for_results(running_invocation_id, result_invocation_ids, runner_args)
+            return
+        with self.waiting.looking(running_invocation_id, result_invocation_ids):
+            await asyncio.sleep(self.conf.invocation_wait_results_sleep_time_sec)
+
+    # The loop.
+
+    def install_signal_handlers(self) -> None:
+        """From here on a signal drains; from the main thread."""
+        signal.signal(signal.SIGTERM, self.stop_runner_loop)
+        signal.signal(signal.SIGINT, self.stop_runner_loop)
+
+    def run(self) -> None:
+        """Work until a stop was asked for and the last thread has ended, or the drain timeout is over."""
+        context.set_current_app(self.app)
+        context.set_current_runner(self.app.app_id, self)
+        while not self._finished():
+            pause = LOOP_PAUSE_SECONDS
+            try:
+                self._round()
+            except Exception as error:
+                if not self._ready and not is_outage(error):
+                    raise  # a setting that pynenc refuses
+                pause = self._after_failure(error)
+            else:
+                self._outage.succeeded()
+            self._pause(pause)
+        self.running = False
+        self._run_stopped.set()
+
+    def observe(self) -> Observation:
+        """What the runner does now; called from the reporter's thread."""
+        live = 0 if self.handed_back else sum(info.thread.is_alive() for info in list(self.threads.values()))
+        return Observation(
+            live=live,
+            holding=not self.handed_back and (self._taking or len(self.claims) > 0),
+            started=self._started,
+            last_ended=self._last_ended,
+            draining=self._drain.active,
+            drain_id=self._drain.request_id,
+        )
+
+    def _finished(self) -> bool:
+        self.threads = {key: info for key, info in self.threads.items() if info.thread.is_alive()}
+        held = bool(self.threads or self.claims)
+        if held and self._drain.active and self._drain.expired:
+            self._hand_back()
+        return self.handed_back or (self._drain.stopping and not held)
+
+    def _round(self) -> None:
+        self._metrics.loop.set_to_current_time()
+        if not self._ready:
+            self.app.state_backend.store_app_info(AppInfo.from_app(self.app))
+            self.on_start()
+            self._ready = True
+        if self.claims:
+            self._settle()
+        self._taking = True  # before the look at the drain: the reporter says drained only when it is not set
+        try:
+            self._take()
+        finally:
+            self._taking = False
+        for chore in self.chores:
+            chore()
+
+    def _take(self) -> None:
+        working = len(self.threads) - self.waiting.count()
+        free = self.max_parallel_slots - working
+        self._metrics.set_slots(self.max_parallel_slots, working)
+        if free < 1 or not self._may_take():
+            return
+        draining = self._drain.active
+        self.claims.watch()
+        if draining:
+            source = self.waiting.take(free)
+        else:
+            source = self.app.orchestrator.get_invocations_to_run(free, self.runner_context)
+        with closing(source):
+            for invocation in source:
+                if not self._start(invocation) or self._drain.active is not draining:
+                    self._settle()  # also what pynenc has put aside for concurrency control
+                    break
+            else:
+                self.claims.taken()
+        self.execution.forget_reads()
+
+    def _start(self, invocation: DistributedInvocation) -> bool:
+        invocation_id = str(invocation.invocation_id)
+        if invocation_id not in self.threads:  # else its thread waits for the broker, and it was given to us again
+            since = self.execution.available_since(invocation_id)
+            thread = threading.Thread(
+                target=self.execution.run, args=(invocation, since), name=f"invocation-{invocation_id}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                log.error("invocation %s goes back: %s", invocation_id, error)
+                return False
+            self.threads[invocation_id] = ThreadInfo(thread, invocation)
+            self._started += 1
+        self.claims.started(invocation_id)
+        self._on_change()
+        return True
+
+    def _settle(self, error: Exception | None = None) -> None:
+        self._metrics.invocations.labels(status="unloadable").inc(self.claims.settle(error))
+
+    def _thread_ended(self) -> None:
+        self._last_ended = time.monotonic()
+        self._wake.set()
+        self._on_change()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but see a signal soon: its handler sets no event, which it could meet locked."""
+        end = time.monotonic() + seconds
+        while not self._wake.wait(min(LOOP_PAUSE_SECONDS, max(0.0, end - time.monotonic()))):
+            if time.monotonic() >= end or (self._drain.stopping and not self.threads):
+                return
+        self._wake.clear()
+
+    # Trouble.
+
+    def _after_failure(self, error: Exception) -> float:
+        if is_outage(error):
+            return self._outage.failed(error)
+        if not self.claims:
+            log.error("the runner's loop failed and goes on", exc_info=error)
+            return LONGEST_LOOP_PAUSE_SECONDS
+        try:  # a task that can't be loaded is failed, and the next one gets its turn
+            self._settle(error)
+        except Exception as failure:  # noqa: BLE001 - the claims stay and are settled in the next round
+            return self._outage.failed(failure)
+        return LOOP_PAUSE_SECONDS
+
+    def _hand_back(self) -> None:
+        left = list(self.threads)
+        log.warning("the drain timeout is over: handing back %d invocations that still run", len(left))
+        given = hand_back(self.app, self.runner_context, left, self._settle)
+        self._metrics.handed_on.labels(cause="drain_timeout").inc(given)
+        self.handed_back = True

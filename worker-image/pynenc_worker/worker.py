@@ -1,0 +1,125 @@
+"""The parts of a worker put together, and the order of its life."""
+
+import sys
+from collections.abc import MutableMapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import Gauge
+from pynenc import Pynenc
+from pynenc.runner.runner_context import RunnerContext
+from pynenc.util.import_app import find_app_instance
+
+from pynenc_worker import backend, contract, health
+from pynenc_worker.atomic_service import AtomicService
+from pynenc_worker.config import ConfigError, WorkerConfig
+from pynenc_worker.drain import Drain
+from pynenc_worker.heartbeat import Heartbeat
+from pynenc_worker.index import InvocationIndex
+from pynenc_worker.logs import configure, log
+from pynenc_worker.metrics import WorkerMetrics, worker_version
+from pynenc_worker.pod_api import PodApi
+from pynenc_worker.podinfo import PodInfo
+from pynenc_worker.recovery import Recovery
+from pynenc_worker.reporter import Reporter
+from pynenc_worker.runner import DrainableThreadRunner
+
+# At the end: how long the last report and the last write to the broker are tried.
+LAST_REPORT_SECONDS: Final = 10.0
+LAST_BEAT_SECONDS: Final = 2.0
+APP_ID: Final = "PYNENC__APP_ID"
+REDIS: Final = "redis"
+
+
+def run(environ: MutableMapping[str, str]) -> int:
+    """Run a worker; returns the exit code."""
+    configure(environ)
+    try:
+        config = WorkerConfig.from_environ(environ)
+        backend.refuse_contradictions(environ)
+        chosen = backend.chosen(config)
+        app_id = _app_id(environ)
+        log.info("worker %s, pynenc %s, %s on %s", worker_version(), version("pynenc"), config.app, config.backend)
+        metrics = WorkerMetrics()
+        health.serve(config.metrics_address, config.metrics_port, metrics.registry, lambda: _value(metrics.loop))
+        _set_backend(config, chosen, environ)
+        app = _load(config.app)
+        backend.verify(app, chosen, app_id)
+        backend.create_components(app)
+    except ConfigError as error:
+        log.error("%s", error)
+        return 2
+    except Exception:  # noqa: BLE001 - whatever the app's import raises
+        log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
+        return 1
+    return _work(app, config, metrics)
+
+
+def _app_id(environ: MutableMapping[str, str]) -> str:
+    if not environ.get(APP_ID):
+        raise ConfigError(f"{APP_ID} is not set: it has to be the resource's spec.appId")
+    return environ[APP_ID]
+
+
+def _value(gauge: Gauge) -> float:
+    return float(gauge._value.get())  # noqa: SLF001 - prometheus_client has no public way to read one
+
+
+def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: MutableMapping[str, str]) -> None:
+    url = backend.read_url(config)
+    if config.backend == REDIS:
+        from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+        public = backend.without_credentials(url)
+        backend.derive_environment(chosen, public, environ)
+        redis_backend.use_credentials(public, lambda: backend.read_url(config))
+    else:
+        backend.derive_environment(chosen, url, environ)
+
+
+def _load(name: str) -> Pynenc:
+    here = str(Path.cwd())
+    if here not in sys.path:  # python -m has it there, the console script does not
+        sys.path.insert(0, here)
+    return find_app_instance(name)
+
+
+def _index(app: Pynenc, backend_name: str) -> InvocationIndex:
+    if backend_name != REDIS:
+        return InvocationIndex(app)
+    from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+    redis_backend.install(app)
+    return redis_backend.RedisIndex(app)
+
+
+def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
+    drain = Drain(config.drain_timeout)
+    reporter = Reporter(PodApi(config.api, config.pod), PodInfo(config.podinfo_dir), drain, metrics)
+    context = RunnerContext(DrainableThreadRunner.__name__, config.pod.uid)
+    index = _index(app, config.backend)
+    recovery = Recovery(app, context, index, metrics, reporter.wake)
+    runner = DrainableThreadRunner(
+        app,
+        runner_context=context,
+        drain=drain,
+        metrics=metrics,
+        may_take=reporter.heard_of,
+        on_change=reporter.wake,
+        after_outage=recovery.after_outage,
+    )
+    atomic = AtomicService(app, context, drain, recovery)
+    atomic.install()
+    runner.chores = [recovery.step, atomic.step]
+    reporter.attach(runner.observe, recovery)
+    heartbeat = Heartbeat(app, index, runner, drain, metrics)
+    runner.install_signal_handlers()
+    reporter.start()
+    heartbeat.start()
+    runner.run()
+    log.info("leaving: %s", drain.stop_reason or "the drain timeout is over")
+    heartbeat.finish(LAST_BEAT_SECONDS)
+    if reporter.heard_of() and not reporter.wait_until_drained_is_told(LAST_REPORT_SECONDS):
+        log.warning("the last report could not be made")
+    return 0
