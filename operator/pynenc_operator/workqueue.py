@@ -1,0 +1,131 @@
+"""A queue of keys: each at most once in it, and never worked on twice at a time.
+
+Whatever happens to a runner only puts its key in; the worker looks at everything anew. A key that comes
+in while it is being worked on waits its turn. A key that failed comes back with a growing pause.
+"""
+
+import asyncio
+import heapq
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+# Looks at a key; the seconds until it is due again, or None if only something new makes it due.
+type Work[K] = Callable[[K], Awaitable[float | None]]
+
+
+class WorkQueue[K: Hashable]:
+    """Keys with the time when they are due; `run` works on those that are."""
+
+    def __init__(
+        self,
+        work: Work[K],
+        *,
+        workers: int,
+        expected: type[Exception],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`expected`: errors that the outside causes; others are bugs, and logged with their traceback."""
+        self._work = work
+        self._workers = workers
+        self._expected = expected
+        self._monotonic = monotonic
+        self._due: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._entries = 0
+        self._busy: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._changed = asyncio.Condition()
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._busy)
+
+    @property
+    def overdue(self) -> float:
+        """Seconds that the longest waiting key has been due; 0 while none is."""
+        waiting = [due for key, due in self._due.items() if key not in self._busy]
+        return max(0.0, self._monotonic() - min(waiting)) if waiting else 0.0
+
+    async def add(self, key: K) -> None:
+        """Make a key due at once."""
+        await self.add_after(key, 0.0)
+
+    async def add_after(self, key: K, seconds: float) -> None:
+        """Make a key due in `seconds`, or sooner if it already is."""
+        due = self._monotonic() + seconds
+        async with self._changed:
+            if due >= self._due.get(key, float("inf")):
+                return
+            self._due[key] = due
+            self._entries += 1
+            heapq.heappush(self._heap, (due, self._entries, key))
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Work on keys until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while True:
+            key = await self._take()
+            try:
+                pause = await self._attempt(key)
+            finally:
+                async with self._changed:
+                    self._busy.discard(key)
+                    self._changed.notify_all()
+            if pause is not None:
+                await self.add_after(key, pause)
+
+    async def _attempt(self, key: K) -> float | None:
+        pause: float | None
+        try:
+            pause = await self._work(key)
+        except Exception as error:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+            pause = longest * random.uniform(0.8, 1.0)  # noqa: S311 - jitter
+            log.warning("%s: %s; again in %.0f s", key, error, pause, exc_info=not isinstance(error, self._expected))
+        else:
+            self._failures.pop(key, None)
+        return pause
+
+    async def _take(self) -> K:
+        while True:
+            async with self._changed:
+                key, due = self._next()
+                if key is not None and due <= self._monotonic():
+                    del self._due[key]
+                    self._busy.add(key)
+                    return key
+                timeout = None if key is None else due - self._monotonic()
+                try:
+                    async with asyncio.timeout(timeout):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    def _next(self) -> tuple[K | None, float]:
+        """The key that is due first among those nobody works on; entries that were moved are dropped."""
+        held: list[tuple[float, int, K]] = []
+        found: tuple[K | None, float] = (None, 0.0)
+        while self._heap:
+            due, _, key = self._heap[0]
+            if self._due.get(key) != due:
+                heapq.heappop(self._heap)
+            elif key in self._busy:
+                held.append(heapq.heappop(self._heap))
+            else:
+                found = (key, due)
+                break
+        for entry in held:
+            heapq.heappush(self._heap, entry)
+        return found

@@ -1,0 +1,124 @@
+"""The queue of keys."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from pynenc_operator.workqueue import WorkQueue
+
+type Work = Callable[[str], Awaitable[float | None]]
+
+
+@asynccontextmanager
+async def running(work: Work, workers: int = 2) -> AsyncIterator[WorkQueue[str]]:
+    queue = WorkQueue(work, workers=workers, expected=OSError)
+    task = asyncio.create_task(queue.run())
+    yield queue
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_a_key_that_is_added_often_is_worked_on_once() -> None:
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(key)
+
+    async with running(work) as queue:
+        for _ in range(5):
+            await queue.add_after("a", 0.05)
+        await queue.add("b")
+        await until(lambda: len(seen) == 2)
+        await asyncio.sleep(0.1)
+    assert seen == ["b", "a"]
+
+
+async def test_a_key_is_never_worked_on_twice_at_a_time() -> None:
+    at_work = 0
+    most = 0
+    done = 0
+
+    async def work(_key: str) -> None:
+        nonlocal at_work, most, done
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.05)
+        at_work -= 1
+        done += 1
+
+    async with running(work, workers=4) as queue:
+        await queue.add("a")
+        await until(lambda: at_work == 1)
+        await queue.add("a")  # comes in while it is being worked on
+        await until(lambda: done == 2)
+    assert most == 1
+
+
+async def test_a_busy_key_holds_up_no_other() -> None:
+    release = asyncio.Event()
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        if key == "slow":
+            await release.wait()
+        seen.append(key)
+
+    async with running(work, workers=2) as queue:
+        await queue.add("slow")
+        await asyncio.sleep(0.02)
+        await queue.add("slow")
+        await queue.add("quick")
+        await until(lambda: seen == ["quick"])
+        release.set()
+        await until(lambda: seen == ["quick", "slow", "slow"])
+
+
+async def test_a_pause_makes_a_key_due_again_and_an_earlier_time_wins() -> None:
+    seen = 0
+
+    async def work(_key: str) -> float | None:
+        nonlocal seen
+        seen += 1
+        return 0.01 if seen < 3 else 3600.0
+
+    async with running(work) as queue:
+        await queue.add("a")
+        await until(lambda: seen == 3)
+        await queue.add("a")
+        await until(lambda: seen == 4)
+
+
+async def test_a_failure_comes_back_and_is_told_with_its_key(caplog: pytest.LogCaptureFixture) -> None:
+    seen = 0
+
+    async def work(_key: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            raise OSError("broken")
+
+    async with running(work) as queue:
+        await queue.add("shop/reports")
+        await until(lambda: seen == 2)
+    [record] = caplog.records
+    assert "shop/reports" in record.getMessage()
+    assert not record.exc_info
+
+
+async def test_a_bug_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(_key: str) -> None:
+        raise ZeroDivisionError
+
+    async with running(work) as queue:
+        await queue.add("a")
+        await until(lambda: bool(caplog.records))
+    assert caplog.records[0].exc_info
