@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+GRANTED_WITHIN = 30.0  # seconds until the API server knows a new role or binding
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,13 @@ class Caller:
         answer = self.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
         assert answer.code == 201, answer.message
         return bool(answer.body["status"]["allowed"])
+
+    def until_allowed(self, verb: str, group: str, resource: str, *, namespace: str) -> None:
+        """Wait until a right that has just been granted is in force."""
+        deadline = time.monotonic() + GRANTED_WITHIN
+        while not self.may(verb, group, resource, namespace=namespace):
+            assert time.monotonic() < deadline, f"{verb} {resource} in {namespace} was granted and is not allowed"
+            time.sleep(0.05)
 
 
 def administrator(cluster: HalfCluster) -> Caller:

@@ -37,7 +37,10 @@ def install(cluster: HalfCluster, namespace: str, *settings: str) -> Release:
     cluster.create_namespace(namespace)
     objects = [o for o in render("crds.enabled=false", *settings, namespace=namespace) if o["kind"] != "Deployment"]
     cluster.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all(objects))
-    return Release(namespace, objects, service_account(cluster, namespace, RELEASE))
+    operator = service_account(cluster, namespace, RELEASE)
+    operator.until_allowed("create", "coordination.k8s.io", "leases", namespace=namespace)
+    operator.until_allowed("list", "", "pods", namespace=WATCHED)
+    return Release(namespace, objects, operator)
 
 
 @pytest.fixture(scope="session")

@@ -8,88 +8,16 @@ import yaml
 
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
-from tests.integration.chart.caller import (
-    APPLY_PATCH,
-    JSON_PATCH,
-    STRATEGIC_MERGE_PATCH,
-    Caller,
-    service_account,
-)
+from tests.integration.chart.attempts import LONGEST, OTHER_WAYS, OWN, REFUSED, annotate, report
+from tests.integration.chart.caller import Caller, service_account
 from tests.integration.chart.conftest import Release, bind, until_enforced, worker_pod
 
 NAMESPACE = "chart-policy"
 ELSEWHERE = "chart-policy-elsewhere"
 ACCOUNT = "pynenc-worker"
-OWN, OTHER = "reports-0", "reports-1"
+OTHER = "reports-1"
 
 type Json = dict[str, Any]
-
-# Other values than 64 characters: the API server itself wants a 32-bit integer as the cost.
-LONGEST = {contract.RECOVERED_RUNNERS: "x" * 1024, contract.POD_DELETION_COST: "-2147483648"}
-
-# (what is tried, merge patch of the worker's own pod in YAML, what the refusal says)
-REFUSED = [
-    ("a label", "metadata: {labels: {pynenc.org/runner: mine}}", "may not change the labels"),
-    ("a removed label", "metadata: {labels: {pynenc.org/runner: null}}", "may not change the labels"),
-    ("a finalizer", "metadata: {finalizers: [example.org/held, example.org/mine]}", "may not change the finalizers"),
-    ("no finalizers", "metadata: {finalizers: null}", "may not change the finalizers"),
-    ("a phase", "status: {phase: Succeeded}", "may not change the status"),
-    ("a condition", "status: {conditions: [{type: Ready, status: 'True'}]}", "may not change the status"),
-    ("an address", "status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}]}", "may not change the status"),
-    ("a new annotation", "metadata: {annotations: {example.org/x: y}}", "not example.org/x"),
-    ("a changed annotation", "metadata: {annotations: {team: b}}", "not team"),
-    ("a removed annotation", "metadata: {annotations: {team: null}}", "not team"),
-    (
-        "every annotation removed",
-        "metadata: {annotations: null}",
-        "may change only the annotations of its report, not ",
-    ),
-    (
-        "another drain request",
-        "metadata: {annotations: {pynenc.org/drain-request: '8'}}",
-        "not pynenc.org/drain-request",
-    ),
-    ("no drain request", "metadata: {annotations: {pynenc.org/drain-request: null}}", "not pynenc.org/drain-request"),
-    (
-        "runners to recover",
-        "metadata: {annotations: {pynenc.org/recover-runners: x}}",
-        "not pynenc.org/recover-runners",
-    ),
-    (
-        "a key that begins like ours",
-        "metadata: {annotations: {pynenc.org/worker-state-x: y}}",
-        "not pynenc.org/worker-st",
-    ),
-    ("a foreign one beside ours", "metadata: {annotations: {pynenc.org/worker-state: active, a: b}}", "not a"),
-    *(
-        (f"65 characters of {key}", f"metadata: {{annotations: {{{key}: {'x' * 65}}}}}", f"too long: {key}")
-        for key in contract.WORKER_WRITES
-        if key not in LONGEST
-    ),
-    (
-        "1,025 characters of recovered runners",
-        f"metadata: {{annotations: {{{contract.RECOVERED_RUNNERS}: {'x' * 1025}}}}}",
-        f"too long: {contract.RECOVERED_RUNNERS}",
-    ),
-]
-
-OTHER_WAYS = [
-    ("JSON patch", JSON_PATCH, [{"op": "replace", "path": "/metadata/annotations/team", "value": "b"}]),
-    ("strategic merge patch", STRATEGIC_MERGE_PATCH, {"metadata": {"annotations": {"team": "b"}}}),
-    (
-        "server-side apply",
-        APPLY_PATCH,
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": OWN, "annotations": {"team": "b"}}},
-    ),
-]
-
-
-def annotate(**annotations: str | None) -> Json:
-    return {"metadata": {"annotations": annotations}}
-
-
-def report(state: str) -> Json:
-    return annotate(**{contract.WORKER_STATE: state})
 
 
 def pod(admin: Caller, name: str = OWN, namespace: str = NAMESPACE) -> Json:
@@ -108,7 +36,9 @@ def cluster(half_cluster: HalfCluster, serving_all: Release, admin: Caller) -> H
             answer = admin.call("POST", f"/api/v1/namespaces/{namespace}/pods", worker_pod(name, ACCOUNT))
             assert answer.code == 201, answer.message
     bind(serving_all.operator, NAMESPACE, serving_all.workers_role, subject=ACCOUNT)
-    until_enforced(service_account(half_cluster, NAMESPACE, ACCOUNT), NAMESPACE, OTHER)
+    worker = service_account(half_cluster, NAMESPACE, ACCOUNT)
+    worker.until_allowed("patch", "", "pods/status", namespace=NAMESPACE)
+    until_enforced(worker, NAMESPACE, OTHER)
     return half_cluster
 
 
@@ -185,7 +115,9 @@ def test_a_token_of_no_pod_is_refused(cluster: HalfCluster) -> None:
 
 def test_a_pod_of_the_same_name_elsewhere_is_refused(cluster: HalfCluster, serving_all: Release) -> None:
     bind(serving_all.operator, NAMESPACE, serving_all.workers_role, subject=ACCOUNT, subject_namespace=ELSEWHERE)
-    answer = service_account(cluster, ELSEWHERE, ACCOUNT, pod=OWN).patch_status(NAMESPACE, OWN, report("drained"))
+    namesake = service_account(cluster, ELSEWHERE, ACCOUNT, pod=OWN)
+    namesake.until_allowed("patch", "", "pods/status", namespace=NAMESPACE)
+    answer = namesake.patch_status(NAMESPACE, OWN, report("drained"))
     assert answer.code == 403
     assert f"pod {OWN} was to be changed with the token of pod {OWN}, uid " in answer.message
 
@@ -225,7 +157,9 @@ def granted(cluster: HalfCluster, admin: Caller, account: str, rules: list[Json]
     ):
         answer = admin.call("POST", path, copy.deepcopy(body))
         assert answer.code == 201, answer.message
-    return service_account(cluster, NAMESPACE, account)
+    caller = service_account(cluster, NAMESPACE, account)
+    caller.until_allowed("patch", "", "pods/status", namespace=NAMESPACE)
+    return caller
 
 
 PATCH_STATUS = {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]}
@@ -234,19 +168,20 @@ PATCH_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["patch"]}
 
 
 @pytest.mark.parametrize(
-    ("account", "rules", "code"),
+    ("account", "rules", "code", "says"),
     [
-        ("some-controller", [PATCH_STATUS], 200),  # writes the status of pods, is nothing of ours
-        ("deployer", [PATCH_STATUS, EVERY_VERB_OF_RUNNERS], 403),  # holds `report`, and so counts as a worker
-        ("administrator", [PATCH_STATUS, EVERY_VERB_OF_RUNNERS, PATCH_PODS], 200),  # could patch the pod itself
+        ("some-controller", [PATCH_STATUS], 200, ""),  # writes the status of pods, is nothing of ours
+        ("deployer", [PATCH_STATUS, EVERY_VERB_OF_RUNNERS], 403, "a worker may"),  # holds `report`: counts as a worker
+        ("administrator", [PATCH_STATUS, EVERY_VERB_OF_RUNNERS, PATCH_PODS], 200, ""),  # could patch the pod itself
     ],
 )
 def test_the_requesters_rights_decide_whom_the_policy_is_for(
-    cluster: HalfCluster, admin: Caller, account: str, rules: list[Json], code: int
+    cluster: HalfCluster, admin: Caller, account: str, rules: list[Json], code: int, says: str
 ) -> None:
     caller = granted(cluster, admin, account, rules)
     answer = caller.patch_status(NAMESPACE, OTHER, {"metadata": {"labels": {"by": account}}})
     assert answer.code == code, answer.message
+    assert says in answer.message
 
 
 def test_the_operator_asks_for_a_drain_and_takes_it_back(
