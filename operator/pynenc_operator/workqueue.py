@@ -5,6 +5,7 @@ in while it is being worked on waits its turn. A key that failed comes back with
 """
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import random
@@ -41,7 +42,7 @@ class WorkQueue[K: Hashable]:
         self._entries = 0
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._due) + len(self._busy)
@@ -52,20 +53,19 @@ class WorkQueue[K: Hashable]:
         waiting = [due for key, due in self._due.items() if key not in self._busy]
         return max(0.0, self._monotonic() - min(waiting)) if waiting else 0.0
 
-    async def add(self, key: K) -> None:
+    def add(self, key: K) -> None:
         """Make a key due at once."""
-        await self.add_after(key, 0.0)
+        self.add_after(key, 0.0)
 
-    async def add_after(self, key: K, seconds: float) -> None:
+    def add_after(self, key: K, seconds: float) -> None:
         """Make a key due in `seconds`, or sooner if it already is."""
         due = self._monotonic() + seconds
-        async with self._changed:
-            if due >= self._due.get(key, float("inf")):
-                return
-            self._due[key] = due
-            self._entries += 1
-            heapq.heappush(self._heap, (due, self._entries, key))
-            self._changed.notify_all()
+        if due >= self._due.get(key, float("inf")):
+            return
+        self._due[key] = due
+        self._entries += 1
+        heapq.heappush(self._heap, (due, self._entries, key))
+        self._changed.set()
 
     async def run(self) -> None:
         """Work on keys until cancelled."""
@@ -79,11 +79,10 @@ class WorkQueue[K: Hashable]:
             try:
                 pause = await self._attempt(key)
             finally:
-                async with self._changed:
-                    self._busy.discard(key)
-                    self._changed.notify_all()
+                self._busy.discard(key)
+                self._changed.set()
             if pause is not None:
-                await self.add_after(key, pause)
+                self.add_after(key, pause)
 
     async def _attempt(self, key: K) -> float | None:
         pause: float | None
@@ -100,18 +99,15 @@ class WorkQueue[K: Hashable]:
 
     async def _take(self) -> K:
         while True:
-            async with self._changed:
-                key, due = self._next()
-                if key is not None and due <= self._monotonic():
-                    del self._due[key]
-                    self._busy.add(key)
-                    return key
-                timeout = None if key is None else due - self._monotonic()
-                try:
-                    async with asyncio.timeout(timeout):
-                        await self._changed.wait()
-                except TimeoutError:
-                    continue
+            key, due = self._next()
+            if key is not None and due <= self._monotonic():
+                del self._due[key]
+                self._busy.add(key)
+                return key
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if key is None else due - self._monotonic()):
+                    await self._changed.wait()
 
     def _next(self) -> tuple[K | None, float]:
         """The key that is due first among those nobody works on; entries that were moved are dropped."""

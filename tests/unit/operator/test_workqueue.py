@@ -35,8 +35,8 @@ async def test_a_key_that_is_added_often_is_worked_on_once() -> None:
 
     async with running(work) as queue:
         for _ in range(5):
-            await queue.add_after("a", 0.05)
-        await queue.add("b")
+            queue.add_after("a", 0.05)
+        queue.add("b")
         await until(lambda: len(seen) == 2)
         await asyncio.sleep(0.1)
     assert seen == ["b", "a"]
@@ -56,9 +56,9 @@ async def test_a_key_is_never_worked_on_twice_at_a_time() -> None:
         done += 1
 
     async with running(work, workers=4) as queue:
-        await queue.add("a")
+        queue.add("a")
         await until(lambda: at_work == 1)
-        await queue.add("a")  # comes in while it is being worked on
+        queue.add("a")  # comes in while it is being worked on
         await until(lambda: done == 2)
     assert most == 1
 
@@ -73,10 +73,10 @@ async def test_a_busy_key_holds_up_no_other() -> None:
         seen.append(key)
 
     async with running(work, workers=2) as queue:
-        await queue.add("slow")
+        queue.add("slow")
         await asyncio.sleep(0.02)
-        await queue.add("slow")
-        await queue.add("quick")
+        queue.add("slow")
+        queue.add("quick")
         await until(lambda: seen == ["quick"])
         release.set()
         await until(lambda: seen == ["quick", "slow", "slow"])
@@ -91,9 +91,9 @@ async def test_a_pause_makes_a_key_due_again_and_an_earlier_time_wins() -> None:
         return 0.01 if seen < 3 else 3600.0
 
     async with running(work) as queue:
-        await queue.add("a")
+        queue.add("a")
         await until(lambda: seen == 3)
-        await queue.add("a")
+        queue.add("a")
         await until(lambda: seen == 4)
 
 
@@ -107,7 +107,7 @@ async def test_a_failure_comes_back_and_is_told_with_its_key(caplog: pytest.LogC
             raise OSError("broken")
 
     async with running(work) as queue:
-        await queue.add("shop/reports")
+        queue.add("shop/reports")
         await until(lambda: seen == 2)
     [record] = caplog.records
     assert "shop/reports" in record.getMessage()
@@ -119,6 +119,6 @@ async def test_a_bug_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture
         raise ZeroDivisionError
 
     async with running(work) as queue:
-        await queue.add("a")
+        queue.add("a")
         await until(lambda: bool(caplog.records))
     assert caplog.records[0].exc_info
