@@ -1,6 +1,8 @@
 """The chart as Helm renders it."""
 
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,16 @@ type Json = dict[str, Any]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Helm, whatever comes of it."""
-    return subprocess.run([str(command("helm")), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    """Run Helm, whatever comes of it; it keeps nothing outside the test run."""
+    with tempfile.TemporaryDirectory() as home:
+        return subprocess.run(
+            [str(command("helm")), *arguments],
+            env=os.environ | {f"HELM_{kind}_HOME": home for kind in ("CACHE", "CONFIG", "DATA")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
 
 def helm_template(
