@@ -1,0 +1,38 @@
+"""The examples, as a user applies them: without a warning where only pods of the restricted level may be."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pynenc_operator.podspec import build_worker_pod
+from tests.cluster.half_cluster import HalfCluster
+from tests.cluster.paths import ROOT
+
+EXAMPLES = ROOT / "examples"
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+NAMESPACE = "examples"
+
+
+@pytest.fixture(scope="module")
+def restricted(crd_installed: HalfCluster) -> HalfCluster:
+    crd_installed.create_namespace(NAMESPACE, RESTRICTED)
+    return crd_installed
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_it_is_taken_without_a_warning(restricted: HalfCluster, file: Path) -> None:
+    done = restricted.kubectl("apply", "--dry-run=server", f"--namespace={NAMESPACE}", "-f", str(file))
+    assert done.stderr == ""
+    assert done.stdout.count("(server dry run)") == len(list(yaml.safe_load_all(file.read_text())))
+
+
+def test_the_examples_worker_pod_is_let_in(restricted: HalfCluster) -> None:
+    at_once = ("--dry-run=server", f"--namespace={NAMESPACE}", "--output=json")
+    runner = json.loads(restricted.kubectl("create", *at_once, "-f", str(EXAMPLES / "runner.yaml")).stdout)
+    restricted.kubectl("create", "serviceaccount", "pynenc-worker", f"--namespace={NAMESPACE}")
+    pod = build_worker_pod(runner, "reports-0")
+    made = restricted.kubectl("create", *at_once, "-f", "-", input=json.dumps(pod))
+    assert made.stderr == ""
+    assert json.loads(made.stdout)["metadata"]["name"] == "reports-0"
