@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pynenc_operator.config import OperatorConfig
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.chart.rendering import CHART, Json, helm, helm_template, name_of, of_kind, render
@@ -14,6 +15,7 @@ from tests.integration.conftest import CRD_FILE
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 VALUE_SETS = [None, *sorted((CHART / "ci").glob("*.yaml"))]
+DEFAULTS: Json = yaml.safe_load((CHART / "values.yaml").read_text())
 KEEP = "helm.sh/resource-policy"
 
 _numbers = itertools.count(1)
@@ -131,7 +133,7 @@ def test_longest_names_are_accepted(half_cluster: HalfCluster) -> None:
 
 def test_one_list_decides_what_is_watched_and_what_may_be_touched() -> None:
     objects = render('watchNamespaces=["team-a","team-b"]')
-    assert environment(objects)["PYNENC_OPERATOR_WATCH_NAMESPACES"] == "team-a,team-b"
+    assert OperatorConfig.from_environment(environment(objects)).watch_namespaces == ("team-a", "team-b")
     roles = {(o["metadata"]["namespace"], name_of(o)) for o in of_kind(objects, "Role")}
     assert roles == {
         ("team-a", "pynenc-operator.pynenc-system"),
@@ -144,17 +146,32 @@ def test_one_list_decides_what_is_watched_and_what_may_be_touched() -> None:
 
 def test_without_the_list_all_namespaces_are_watched() -> None:
     objects = render()
-    assert environment(objects)["PYNENC_OPERATOR_WATCH_NAMESPACES"] == ""
+    assert OperatorConfig.from_environment(environment(objects)).watch_namespaces == ()
     assert [o["metadata"]["namespace"] for o in of_kind(objects, "Role")] == ["pynenc-system"]
 
 
 def test_the_operator_is_told_its_names() -> None:
     objects = render()
-    told = environment(objects)
-    assert told["PYNENC_OPERATOR_WORKER_CLUSTER_ROLE"] in {name_of(o) for o in of_kind(objects, "ClusterRole")}
+    told = OperatorConfig.from_environment(environment(objects))
+    assert told.worker_cluster_role in {name_of(o) for o in of_kind(objects, "ClusterRole")}
     [lease] = [r["resourceNames"] for o in of_kind(objects, "Role") for r in o["rules"] if "resourceNames" in r]
-    assert lease == [told["PYNENC_OPERATOR_LEASE_NAME"]]
-    assert told["PYNENC_OPERATOR_LEASE_NAMESPACE"] == "pynenc-system"
+    assert lease == [told.lease_name]
+    assert told.lease_namespace == "pynenc-system"
+
+
+@pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)
+def test_the_operator_understands_what_it_is_told(values: Path | None) -> None:
+    objects = render(values=values)
+    wanted = DEFAULTS | (yaml.safe_load(values.read_text()) if values else {})
+    told = OperatorConfig.from_environment(environment(objects))
+    assert list(told.watch_namespaces) == wanted["watchNamespaces"]
+    assert told.allow_local_backends == wanted["allowLocalBackends"]
+    assert told.log_level == wanted["logLevel"]
+    assert told.relaxed_x509 == wanted["relaxedX509"]
+    [deployment] = of_kind(objects, "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": told.port}]
+    assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False  # they would be unknown settings
 
 
 @pytest.mark.parametrize(
