@@ -1,0 +1,213 @@
+"""Puts the operator together: leads or stands by, until it is told to stop.
+
+While this replica leads: kopf's watch, the work queue with the reconciler, a resync now and then. When
+leadership ends, or any of them fails, all of it is torn down and the replica stands by again; the
+process stays. SIGTERM ends the looking and leaves the pods working.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from typing import Any, Final
+
+from prometheus_client import REGISTRY
+
+from pynenc_operator import config as settings
+from pynenc_operator import labels
+from pynenc_operator.access import Access
+from pynenc_operator.broker import DepthSource, isolate_from_environment
+from pynenc_operator.clock import Clock
+from pynenc_operator.config import OperatorConfig
+from pynenc_operator.credentials import Credentials
+from pynenc_operator.handlers import Watch
+from pynenc_operator.health import HealthServer
+from pynenc_operator.kube import Kube, KubeError
+from pynenc_operator.kube_connection import Connection
+from pynenc_operator.leader import Leader
+from pynenc_operator.metrics import OperatorMetrics, RunnerState
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.queuedepth import QueueDepths
+from pynenc_operator.reconciler import Reconciler
+from pynenc_operator.workqueue import WorkQueue
+
+type Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+WORKERS: Final = 8  # runners looked at at a time
+DEBOUNCE_SECONDS: Final = 0.2  # pod events come in bursts
+STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
+ELECTION_STALLED_SECONDS: Final = 30.0
+STAND_BY_SECONDS: Final = 2.0  # after a failure, so that another replica may try
+
+
+class App:
+    """One replica of the operator."""
+
+    def __init__(self, config: OperatorConfig, connection: Connection, metrics: OperatorMetrics, clock: Clock) -> None:
+        self._config = config
+        self._connection = connection
+        self._metrics = metrics
+        self._clock = clock
+        self._leader = Leader(
+            Kube(connection), config.lease_namespace, config.lease_name, config.identity, now=clock.now
+        )
+        self._queue: WorkQueue[Key] | None = None  # while leading
+        self._table: dict[Key, Json] = {}
+        metrics.registry.register(RunnerState(lambda: self._table))
+
+    async def run(self) -> None:
+        """Lead whenever this replica may, until cancelled."""
+        election = asyncio.create_task(self._leader.run())
+        try:
+            while True:
+                await self._leader.acquired()
+                self._metrics.leader.set(1)
+                try:
+                    await self._lead_until_lost()
+                finally:
+                    self._metrics.leader.set(0)
+                    self._queue, self._table = None, {}
+                await self._leader.release(STAND_BY_SECONDS)
+        finally:
+            election.cancel()
+            await asyncio.gather(election, return_exceptions=True)
+            await self._leader.release()
+
+    def unhealthy(self) -> str | None:
+        """What does not get on here, for /healthz."""
+        silent = time.monotonic() - self._leader.last_attempt
+        if silent > ELECTION_STALLED_SECONDS:
+            return f"the leader election has not moved for {silent:.0f} s"
+        if self._queue and self._queue.overdue > STALLED_SECONDS:
+            return f"a runner has been due for {self._queue.overdue:.0f} s"
+        return None
+
+    def not_ready(self) -> str | None:
+        """Why this replica can neither lead nor stand by, for /readyz."""
+        return None if self._leader.last_answer else "the API server has not answered about the Lease yet"
+
+    async def _lead_until_lost(self) -> None:
+        lost = asyncio.create_task(self._leader.lost())
+        leading = asyncio.create_task(self._lead())
+        try:
+            await asyncio.wait({lost, leading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (lost, leading):
+                task.cancel()
+            results = await asyncio.gather(lost, leading, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                log.error("leading has failed: %s", _flat(result))
+
+    async def _lead(self) -> None:
+        kube = Kube(self._connection, may_write=lambda: self._leader.is_leader)
+        depths = QueueDepths(
+            DepthSource(allow_local=self._config.allow_local_backends, on_count=self._metrics.counted),
+            Credentials(kube, sqlite_dir=self._config.sqlite_dir),
+            self._clock.now,
+        )
+        pods, runners = PodCache(), RunnerCache()
+        reconciler = Reconciler(
+            kube=kube,
+            depths=depths,
+            access=Access(kube, self._config.worker_cluster_role),
+            pods=pods,
+            runners=runners,
+            now=self._clock.now,
+            resync_seconds=settings.RESYNC_SECONDS,
+            instance=self._config.identity,
+        )
+
+        async def look(key: Key) -> float | None:
+            began, result = time.monotonic(), "error"
+            try:
+                pause = await reconciler.reconcile(key)
+                result = "success"
+            finally:
+                self._metrics.reconciled(result, time.monotonic() - began)
+            return pause
+
+        queue = self._queue = WorkQueue(look, workers=WORKERS, expected=KubeError)
+        self._table = reconciler.table
+        self._metrics.queued.set_function(lambda: len(queue))
+
+        def pod_changed(event: Json) -> None:
+            if key := pods.apply_event(event, self._clock.now()):
+                queue.add_after(key, DEBOUNCE_SECONDS)
+
+        watch = Watch(
+            login=self._connection.login,
+            on_runner=lambda event: queue.add(runners.apply_event(event)),
+            on_pod=pod_changed,
+            namespaces=self._config.watch_namespaces,
+            relaxed_x509=self._config.relaxed_x509,
+        )
+        await self._definition_served(kube)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(watch.run())
+            group.create_task(queue.run())
+            group.create_task(self._resync(kube, runners, queue))
+
+    async def _definition_served(self, kube: Kube) -> None:
+        """Wait until the resource is served: kopf looks for it once, at its start."""
+        told = False
+        while labels.PLURAL not in await kube.served(labels.GROUP, labels.VERSION):
+            if not told:
+                log.warning(
+                    "the API server knows no MultiThreadRunner: install the CRD (crds.enabled=true in the chart)"
+                )
+                told = True
+            await asyncio.sleep(STAND_BY_SECONDS)
+
+    async def _resync(self, kube: Kube, runners: RunnerCache, queue: WorkQueue[Key]) -> None:
+        """List all runners now and then: a deletion that the watch has missed must not stay."""
+        while True:
+            await asyncio.sleep(settings.RESYNC_SECONDS)
+            found: list[Json] = []
+            try:
+                for namespace in self._config.watch_namespaces or (None,):
+                    found += await kube.list_runners(namespace)
+            except KubeError as error:
+                log.warning("resync: %s", error)
+                continue
+            for key in runners.replace(found):
+                queue.add(key)
+
+
+def _flat(error: BaseException) -> str:
+    """An exception, or those of a group, in one line."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_flat(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}"
+
+
+async def run(config: OperatorConfig) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    isolate_from_environment()
+    clock = Clock()
+    metrics = OperatorMetrics(REGISTRY)
+    connection = await Connection.open(clock, metrics.requested, relaxed_x509=config.relaxed_x509)
+    app = App(config, connection, metrics, clock)
+    health = HealthServer(REGISTRY, healthy=app.unhealthy, ready=app.not_ready)
+    port = await health.start(config.address, config.port)
+    log.info("started as %s, metrics on port %d", config.identity, port)
+    running = asyncio.create_task(app.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        log.info("stopping; worker pods go on")
+        for task in (running, stopping):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await health.stop()
+        await connection.close()

@@ -1,0 +1,139 @@
+"""kopf as the watch layer: what it sees of runners and their pods is handed on, nothing else.
+
+Only `on.event` handlers: kopf then writes nothing, neither finalizers nor annotations. It runs in a
+thread and event loop of its own, because at its end it cancels every task of the loop it is in.
+"""
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final
+
+import kopf
+
+from pynenc_operator import labels
+from pynenc_operator.kube_connection import Login
+
+type Json = dict[str, Any]
+type OnEvent = Callable[[Json], None]
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS: Final = 15.0
+_LOGIN_SECONDS: Final = 30.0
+
+
+class WatchEndedError(Exception):
+    """kopf has given up; the log has its reason."""
+
+
+class Watch:
+    """Watches runners and worker pods while `run` runs; events arrive in the loop that called it."""
+
+    def __init__(
+        self,
+        *,
+        login: Callable[[], Awaitable[Login]],
+        on_runner: OnEvent,
+        on_pod: OnEvent,
+        namespaces: Collection[str],
+        relaxed_x509: bool,
+    ) -> None:
+        """`namespaces`: none means all."""
+        self._login = login
+        self._on_runner = on_runner
+        self._on_pod = on_pod
+        self._namespaces = namespaces
+        self._relaxed_x509 = relaxed_x509
+
+    async def run(self) -> None:
+        """Watch until cancelled; WatchEndedError if kopf ends by itself."""
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
+        ended = asyncio.Event()
+
+        def watch() -> None:
+            try:
+                asyncio.run(self._watch(loop, stop))
+            except Exception:
+                log.exception("the watch has failed")
+            finally:
+                loop.call_soon_threadsafe(ended.set)
+
+        thread = threading.Thread(target=watch, name="kopf", daemon=True)
+        thread.start()
+        try:
+            await ended.wait()
+        finally:
+            stop.set()
+            await asyncio.to_thread(thread.join, _STOP_SECONDS)
+        raise WatchEndedError("the watch of the API server has ended by itself")
+
+    async def _watch(self, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
+        await kopf.operator(
+            registry=self._registry(loop),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop,
+        )
+
+    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def log_in(**_: object) -> kopf.ConnectionInfo:
+            asked = asyncio.run_coroutine_threadsafe(_as_coroutine(self._login()), loop)
+            return self._connection(await asyncio.wait_for(asyncio.wrap_future(asked), _LOGIN_SECONDS))
+
+        @kopf.on.event(labels.GROUP, labels.VERSION, labels.PLURAL, registry=registry)
+        async def runner_changed(event: Any, **_: object) -> None:  # noqa: ANN401
+            loop.call_soon_threadsafe(self._on_runner, event)
+
+        @kopf.on.event("", "v1", "pods", registry=registry)
+        async def worker_changed(event: Any, **_: object) -> None:  # noqa: ANN401
+            loop.call_soon_threadsafe(self._on_pod, event)
+
+        return registry
+
+    def _connection(self, login: Login) -> kopf.ConnectionInfo:
+        kind = _RelaxedConnection if self._relaxed_x509 else kopf.ConnectionInfo
+        return kind(
+            server=login.server,
+            ca_path=login.ca_file,
+            insecure=not login.verify,
+            token=login.token,
+            certificate_path=login.certificate_file,
+            private_key_path=login.key_file,
+            proxy_url=login.proxy,
+        )
+
+
+class _RelaxedConnection(kopf.ConnectionInfo):
+    """A connection that accepts a cluster CA without the key usage that Python demands since 3.13."""
+
+    def as_ssl_context(self) -> ssl.SSLContext:
+        context = super().as_ssl_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+
+
+async def _as_coroutine[T](awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # no watching of definitions and namespaces: fewer rights
+    settings.posting.enabled = False
+    settings.watching.label_selectors["pods"] = labels.ALL_WORKERS
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300  # a clean reconnect now and then
+    settings.watching.connect_timeout = 5
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = (1, 1, 2, 3, 5)
+    settings.process.ultimate_exiting_timeout = None  # its end is no reason to kill this process
+    return settings
