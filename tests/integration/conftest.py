@@ -26,13 +26,18 @@ def half_cluster() -> Iterator[HalfCluster]:
 def crd_installed(half_cluster: HalfCluster) -> HalfCluster:
     """The half cluster, once it serves MultiThreadRunners."""
     half_cluster.kubectl("apply", "-f", str(CRD_FILE))
+    until_served(half_cluster)
+    return half_cluster
+
+
+def until_served(cluster: HalfCluster) -> None:
+    """Wait until the API server serves a definition that has just been applied."""
     deadline = time.monotonic() + SERVED_WITHIN
     # Not `kubectl wait`: it fails on a definition that has no conditions yet. The schema is published last.
-    while (answer := half_cluster.kubectl("explain", "multithreadrunners.spec", check=False)).returncode:
+    while (answer := cluster.kubectl("explain", "multithreadrunners.spec", check=False)).returncode:
         assert time.monotonic() < deadline, answer.stderr
         time.sleep(0.2)
-    half_cluster.kubectl("get", "multithreadrunners")
-    return half_cluster
+    cluster.kubectl("get", "multithreadrunners")
 
 
 @pytest.fixture

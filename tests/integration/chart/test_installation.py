@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.chart.rendering import CHART, RELEASE, RELEASE_NAMESPACE, Json, helm, name_of, render
+from tests.integration.conftest import until_served
 
 KEPT = {"CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 WORKERS = f"{RELEASE}-workers.{RELEASE_NAMESPACE}"
@@ -43,7 +44,7 @@ def test_what_workers_and_runners_need_outlives_the_release(cluster: HalfCluster
     install = ("install", RELEASE, str(CHART), "--create-namespace", "--set=image.tag=dev")
     assert "NOTES:" in run_helm(cluster, *install)
     assert all(exists(cluster, each) for each in objects)
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/multithreadrunners.pynenc.org")
+    until_served(cluster)
     cluster.kubectl("apply", "-f", "-", input=RUNNER)
 
     assert "kept due to the resource policy" in run_helm(cluster, "uninstall", RELEASE)
