@@ -15,7 +15,7 @@ type Json = dict[str, Any]
 
 ATTEMPTS = 3
 PAUSE = 1.0  # seconds before another attempt
-SAY_EVERY = 5.0  # seconds between two signs that a command is being waited for
+SAY_EVERY = 10.0  # seconds between two signs that a command is being waited for
 # What says that the API server was not reached or was too busy: all that the demo does may be done again.
 _PASSING = re.compile(
     r"connection (refused|reset)|unable to connect|i/o timeout|handshake timeout|unexpected EOF|no route to host"
@@ -101,4 +101,4 @@ class Client:
 
 def _short(command: list[str]) -> str:
     text = " ".join(command)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return text if len(text) <= 90 else f"{text[:87]}..."

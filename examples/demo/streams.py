@@ -48,6 +48,7 @@ class _Stream:
     restart_at: float = 0.0
     silent: int = 0  # attempts since the last line
     errors: list[str] = field(default_factory=list)
+    readers: list[threading.Thread] = field(default_factory=list)
 
 
 class Streams:
@@ -66,6 +67,8 @@ class Streams:
             if stream.process:
                 stream.process.kill()
                 stream.process.wait(timeout=10)
+            for reader in stream.readers:
+                reader.join(timeout=10)
 
     def follow(self, *names: str) -> None:
         """Begin to read these streams."""
@@ -115,12 +118,16 @@ class Streams:
         assert process.stderr  # noqa: S101
         self._lines.put(Line(name, time.time(), None))
         for target, pipe in ((self._deliver, process.stdout), (self._note, process.stderr)):
-            threading.Thread(target=target, args=(name, stream, pipe), daemon=True).start()
+            reader = threading.Thread(target=target, args=(name, stream, pipe), daemon=True)
+            reader.start()
+            stream.readers.append(reader)
 
     def _deliver(self, name: str, stream: _Stream, pipe: IO[str]) -> None:
-        for text in pipe:
-            stream.silent = 0
-            self._lines.put(Line(name, time.time(), text))
+        with pipe:
+            for text in pipe:
+                stream.silent = 0
+                self._lines.put(Line(name, time.time(), text))
 
     def _note(self, _: str, stream: _Stream, pipe: IO[str]) -> None:
-        stream.errors.extend(line.strip() for line in pipe)
+        with pipe:
+            stream.errors.extend(line.strip() for line in pipe)

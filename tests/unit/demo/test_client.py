@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,21 +6,7 @@ import pytest
 from examples.demo import client as module
 from examples.demo.client import Client
 from tests.cluster.console import ClusterError
-
-type Program = Callable[[str], Client]
-
-
-@pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Makes a kubectl of this shell text; returns a client that runs it."""
-    monkeypatch.setattr(module, "PAUSE", 0.0)
-
-    def make(text: str) -> Client:
-        (tmp_path / "kubectl").write_text(f"#!/bin/sh\ncd {tmp_path}\n{text}\n")
-        (tmp_path / "kubectl").chmod(0o755)
-        return Client(lambda line: line, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
-
-    return make
+from tests.unit.demo.conftest import Program
 
 
 def test_what_kubectl_says_is_in_the_error(program: Program) -> None:
