@@ -7,8 +7,11 @@ ignores SIGTERM, and a pod that is deleted while its app loads would stay for it
 import os
 import signal
 import sys
+import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+EXIT_SECONDS: Final = 3.0
 
 USAGE = """\
 usage: pynenc-worker
@@ -54,8 +57,11 @@ def main() -> None:
     from pynenc_worker.worker import run  # noqa: PLC0415 - see above
 
     code = run(os.environ)
-    sys.stdout.flush()
-    os._exit(code)  # threads of the app, and of what was handed back, must not hold up the end
+    # What the app registered with atexit gets its turn; a thread of the app that never ends does not.
+    watchdog = threading.Timer(EXIT_SECONDS, os._exit, (code,))
+    watchdog.daemon = True
+    watchdog.start()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pynenc.trigger.trigger_builder import on_cron
 
 from pynenc_worker.drain import Drain
 from pynenc_worker.logs import log
+from pynenc_worker.outage import is_outage
 from pynenc_worker.recovery import Recovery
 
 SECONDS_PER_MINUTE: Final = 60
@@ -53,14 +54,16 @@ class AtomicService:
         run = self._app.orchestrator.try_claim_atomic_service_run(self._context)
         if run is None:
             return
-        status, reason = Status.ABANDONED, "exception"
+        status, reason = Status.ABANDONED, "the broker was away"
         try:
             self._app.trigger.trigger_loop_iteration(run)
             self._recovery.in_slot()
             status, reason = Status.COMPLETED, ""
         except Exception as error:
+            if is_outage(error):
+                raise
             reason = f"exception:{type(error).__name__}"
-            raise
+            log.error("the atomic service failed", exc_info=error)  # a trigger's task, perhaps; the loop goes on
         finally:
             self._app.orchestrator.finalize_atomic_service_execution(run, datetime.now(UTC), status, reason)
 

@@ -53,6 +53,7 @@ class Execution:
         """The body of the thread; pynenc stores and logs what the task raises."""
         invocation_id = str(invocation.invocation_id)
         self._calls.in_task(invocation_id)
+        self._last[invocation_id] = S.PENDING
         if available_since is not None:
             self._metrics.waited.observe(max(0.0, (datetime.now(UTC) - available_since).total_seconds()))
         began = time.monotonic()
@@ -67,10 +68,8 @@ class Execution:
             log.error("invocation %s has no final status: %s", invocation_id, type(failure).__name__)
         finally:
             self._metrics.ran.observe(time.monotonic() - began)
-            outcome = self._last.pop(invocation_id, None)
-            self._metrics.invocations.labels(
-                status=_OUTCOMES.get(outcome, "superseded") if outcome else "superseded"
-            ).inc()
+            outcome = _OUTCOMES.get(self._last.pop(invocation_id), "superseded")
+            self._metrics.invocations.labels(status=outcome).inc()
             self._on_end()
 
     def available_since(self, invocation_id: str) -> datetime | None:
@@ -79,7 +78,7 @@ class Execution:
 
     def _conclude(self, invocation_id: str, error: BaseException | None) -> None:
         """Fail what pynenc left open: sys.exit() in a task, an exception that can't be serialised."""
-        if self._last.get(invocation_id) not in (S.PENDING, S.RUNNING):
+        if self._last[invocation_id] not in (S.PENDING, S.RUNNING):
             return
         record = self._app.orchestrator.get_invocation_status_record(invocation_id)
         if record.status not in (S.PENDING, S.RUNNING) or record.runner_id != self._context.runner_id:
@@ -94,7 +93,7 @@ class Execution:
         @functools.wraps(transition)
         def noting(invocation_id: str, status: S, runner_id: str | None = None) -> InvocationStatusRecord:
             record = transition(invocation_id, status, runner_id)
-            if status is S.PENDING or invocation_id in self._last:
+            if invocation_id in self._last:
                 self._last[str(invocation_id)] = status
             return record
 

@@ -66,14 +66,14 @@ def hand_on(app: Pynenc, context: RunnerContext, invocation_id: str) -> bool:
 
     :raises Exception: the backend is away; call again
     """
-    status = app.orchestrator.get_invocation_status(invocation_id)
-    if status not in _RECOVERY:
-        return False
     try:
+        status = app.orchestrator.get_invocation_status(invocation_id)
+        if status not in _RECOVERY:
+            return False
         app.orchestrator.set_invocation_status(invocation_id, _RECOVERY[status], context)
         app.orchestrator.reroute_invocations({invocation_id}, context)
-    except InvocationStatusError:
-        return False
+    except (InvocationStatusError, KeyError):
+        return False  # another worker was faster, or it was purged
     except Exception as error:
         if is_outage(error):
             raise

@@ -13,14 +13,15 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final, cast
 
 from pynenc import Pynenc
 from pynenc.broker.base_broker import BaseBroker
 from pynenc.client_data_store.base_client_data_store import BaseClientDataStore
 from pynenc.exceptions import InvocationStatusError
 from pynenc.invocation.status import InvocationStatus
+from pynenc.invocation.status import InvocationStatusRecord as Record
 from pynenc.orchestrator.base_orchestrator import BaseBlockingControl, BaseOrchestrator
 from pynenc.state_backend.base_state_backend import BaseStateBackend
 from pynenc.trigger.base_trigger import BaseTrigger
@@ -132,44 +133,46 @@ class PatientCalls:
                 if inspect.ismethod(method) or inspect.isfunction(method):
                     setattr(component, name, self._patient(name, method))
 
-    def _patient(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _patient[**P, R](self, name: str, method: Callable[P, R]) -> Callable[P, R]:
         lazy = inspect.isgeneratorfunction(method)
 
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            answer = method(*args, **kwargs)
+            return cast("R", iter(list(cast("Iterable[object]", answer)))) if lazy else answer
+
         @functools.wraps(method)
-        def patient(*args: Any, **kwargs: Any) -> Any:
+        def patient(*args: P.args, **kwargs: P.kwargs) -> R:
             invocation_id = getattr(self._local, "invocation_id", None)
             if invocation_id is None:
                 return method(*args, **kwargs)
-            backoff, began = Backoff(), 0.0
+            backoff, began = Backoff(), None
             while True:
                 try:
-                    answer = iter(list(method(*args, **kwargs))) if lazy else method(*args, **kwargs)
+                    answer = call(*args, **kwargs)
                 except Exception as error:
                     if not is_outage(error):
                         raise
                     self._on_error()
-                    if not began:
+                    if began is None:
                         began = time.monotonic()
-                        log.warning(
-                            "invocation %s waits for the broker: %s in %s", invocation_id, type(error).__name__, name
-                        )
+                        cause = type(error).__name__
+                        log.warning("invocation %s waits for the broker: %s in %s", invocation_id, cause, name)
                     time.sleep(backoff.pause())
                     continue
-                if began:
-                    log.info(
-                        "invocation %s goes on after %.1f s: %s is done", invocation_id, time.monotonic() - began, name
-                    )
+                if began is not None:
+                    waited = time.monotonic() - began
+                    log.info("invocation %s goes on after %.1f s: %s is done", invocation_id, waited, name)
                 return answer
 
         return patient
 
 
-def _repeatable(orchestrator: Any, transition: Callable[..., Any]) -> Callable[..., Any]:
+def _repeatable(orchestrator: BaseOrchestrator, transition: Callable[..., Record]) -> Callable[..., Record]:
     """A status transition that may be asked for again after an answer was lost: the second one finds it done."""
     failed: set[tuple[str, InvocationStatus]] = set()
 
     @functools.wraps(transition)
-    def repeatable(invocation_id: str, status: InvocationStatus, runner_id: str | None = None) -> Any:
+    def repeatable(invocation_id: str, status: InvocationStatus, runner_id: str | None = None) -> Record:
         wanted = (invocation_id, status)
         try:
             record = transition(invocation_id, status, runner_id)

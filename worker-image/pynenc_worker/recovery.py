@@ -12,6 +12,7 @@ from typing import Final
 
 from pynenc import Pynenc
 from pynenc.invocation.status import InvocationStatus as S
+from pynenc.invocation.status import InvocationStatusRecord
 from pynenc.runner.runner_context import RunnerContext
 
 from pynenc_worker import invocations
@@ -86,7 +87,7 @@ class Recovery:
         self._search_in_slot = True
 
     def in_slot(self) -> None:
-        """Do pynenc's own recovery, by time: invocations pending for too long, and those of runners without heartbeat."""
+        """Recover by time, as pynenc's core tasks do: what is pending for too long, or of runners without heartbeat."""
         if self._clock() < self._trusted_at:
             return
         orchestrator = self._app.orchestrator
@@ -108,8 +109,12 @@ class Recovery:
             return
         handed_on = 0
         for invocation_id in self._index.with_status((S.RUNNING, S.PENDING)):
-            record = self._app.orchestrator.get_invocation_status_record(invocation_id)
-            if record.runner_id not in dead or not invocations.hand_on(self._app, self._context, invocation_id):
+            record = self._record(invocation_id)
+            if (
+                record is None
+                or record.runner_id not in dead
+                or not invocations.hand_on(self._app, self._context, invocation_id)
+            ):
                 continue
             log.info("invocation %s of dead runner %s is queued again", invocation_id, record.runner_id)
             self._metrics.handed_on.labels(cause="dead_runner").inc()
@@ -143,7 +148,13 @@ class Recovery:
         for invocation_id in self._index.with_status(statuses):
             if invocation_id in without:
                 continue
-            record = self._app.orchestrator.get_invocation_status_record(invocation_id)
-            if record.status in statuses and record.timestamp < old:
+            record = self._record(invocation_id)
+            if record is not None and record.status in statuses and record.timestamp < old:
                 found.append(invocation_id)
         return found
+
+    def _record(self, invocation_id: str) -> InvocationStatusRecord | None:
+        try:
+            return self._app.orchestrator.get_invocation_status_record(invocation_id)
+        except KeyError:
+            return None  # purged since it was listed

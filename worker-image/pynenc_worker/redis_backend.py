@@ -28,15 +28,19 @@ class UrlCredentials(redis.CredentialProvider):
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """What AUTH is sent with."""
-        options = redis.connection.parse_url(self._read_url())
+        options = _options(self._read_url())
         password = options.get("password", "")
         username = options.get("username")
         return (username, password) if username else (password,)
 
 
+def _options(url: str) -> dict[str, str]:
+    return dict(redis.connection.parse_url(url))  # type: ignore[no-untyped-call]
+
+
 def use_credentials(public_url: str, read_url: Callable[[], str]) -> None:
     """Make the plugin's process-wide pool for `public_url`, which names no password, before anything uses it."""
-    if not set(redis.connection.parse_url(read_url())) & {"username", "password"}:
+    if not set(_options(read_url())) & {"username", "password"}:
         return
     conf = ConfigRedis()
     mongo_client._REDIS_POOLS[public_url] = redis.ConnectionPool.from_url(  # noqa: SLF001 - the plugin offers no other way

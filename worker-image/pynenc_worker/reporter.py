@@ -114,9 +114,6 @@ class Reporter(threading.Thread):
         if requests is None:
             return
         if requests.drain_id != self._drain.request_id:
-            log.info("asked to drain: %s", requests.drain_id) if requests.drain_id else log.info(
-                "the drain is taken back"
-            )
             self._drain.request(requests.drain_id)
         recovery.ask(requests.recover)
 

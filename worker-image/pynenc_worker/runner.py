@@ -5,21 +5,20 @@ run twice; it leaves its loop at the first error of the broker or of one task's 
 its place on pynenc 0.3.1 and 0.4 alike, by the methods that both have.
 """
 
-import asyncio
 import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from pynenc import Pynenc, context
 from pynenc.app import AppInfo
 from pynenc.core_tasks import core_tasks_registry
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.runner.runner_context import RunnerContext
-from pynenc.runner.thread_runner import ThreadInfo, ThreadRunner
+from pynenc.runner.thread_runner import ThreadInfo
 
 from pynenc_worker.activity import Observation
 from pynenc_worker.claims import Claims
@@ -29,14 +28,14 @@ from pynenc_worker.invocations import hand_back
 from pynenc_worker.logs import log
 from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.outage import LONGEST_LOOP_PAUSE_SECONDS, OutageWatch, PatientCalls, is_outage
-from pynenc_worker.waiting import Waiting
+from pynenc_worker.waiting import WaitingThreadRunner
 
 # With a free thread, work is taken within 0.3 s: the operator counts on it. pynenc's own look at an empty
 # queue blocks for another 0.1 s.
 LOOP_PAUSE_SECONDS: Final = 0.1
 
 
-class DrainableThreadRunner(ThreadRunner):
+class DrainableThreadRunner(WaitingThreadRunner):
     """Runs invocations in threads until it is told to stop and the last of them has ended."""
 
     def __init__(
@@ -59,7 +58,6 @@ class DrainableThreadRunner(ThreadRunner):
         super().__init__(app, runner_context=runner_context)
         calls = PatientCalls(on_error=metrics.broker_errors.inc)
         self.chores: list[Callable[[], None]] = []  # called in each round of the loop
-        self.waiting = Waiting(app, self.runner_context)
         self.claims = Claims(app, self.runner_context)
         self.execution = Execution(app, self.runner_context, calls, metrics, self._thread_ended)
         self.handed_back = False
@@ -73,6 +71,7 @@ class DrainableThreadRunner(ThreadRunner):
         self._started = 0
         self._taking = False
         self._ready = False
+        self._known_draining = False
         calls.install(app)
         self.claims.install()
         self.execution.install()
@@ -98,27 +97,6 @@ class DrainableThreadRunner(ThreadRunner):
         for definition in core_tasks_registry.definitions:
             task = self.app.task(definition.func, **definition.options)
             self.app.trigger.clean_task_trigger_definitions(task.task_id)
-
-    def _waiting_for_results(
-        self, running_invocation_id: str, result_invocation_ids: list[str], runner_args: dict[str, Any] | None = None
-    ) -> None:
-        """Called again and again by a thread that waits; pynenc's own returns at once and burns a core."""
-        del runner_args
-        with self.waiting.looking(running_invocation_id, result_invocation_ids):
-            time.sleep(self.conf.invocation_wait_results_sleep_time_sec)
-
-    async def async_waiting_for_results(
-        self,
-        running_invocation_id: str | None,
-        result_invocation_ids: list[str],
-        runner_args: dict[str, Any] | None = None,
-    ) -> None:
-        """Wait like `_waiting_for_results`, and let the task's other coroutines go on."""
-        if not running_invocation_id:
-            await super().async_waiting_for_results(running_invocation_id, result_invocation_ids, runner_args)
-            return
-        with self.waiting.looking(running_invocation_id, result_invocation_ids):
-            await asyncio.sleep(self.conf.invocation_wait_results_sleep_time_sec)
 
     # The loop.
 
@@ -166,6 +144,11 @@ class DrainableThreadRunner(ThreadRunner):
 
     def _round(self) -> None:
         self._metrics.loop.set_to_current_time()
+        if self._drain.active is not self._known_draining:
+            self._known_draining = self._drain.active
+            reason = self._drain.stop_reason or f"drain request {self._drain.request_id}"
+            what = f"{reason}: taking no more work" if self._drain.active else "taking work again"
+            log.info("%s, %d invocations run", what, len(self.threads))
         if not self._ready:
             self.app.state_backend.store_app_info(AppInfo.from_app(self.app))
             self.on_start()

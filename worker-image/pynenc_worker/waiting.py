@@ -5,15 +5,18 @@ sub-results no longer counts against maxThreads, and more and more are taken. He
 while it looks.
 """
 
+import asyncio
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from pynenc import Pynenc
 from pynenc.exceptions import InvocationStatusError
 from pynenc.invocation.dist_invocation import DistributedInvocation
 from pynenc.invocation.status import InvocationStatus as S
 from pynenc.runner.runner_context import RunnerContext
+from pynenc.runner.thread_runner import ThreadInfo, ThreadRunner
 
 AVAILABLE: Final = frozenset(status for status in S if status.is_available_for_run())
 
@@ -64,3 +67,34 @@ class Waiting:
             limit -= 1
             if limit < 1:
                 return
+
+
+class WaitingThreadRunner(ThreadRunner):  # type: ignore[misc] # pynenc has no types
+    """A ThreadRunner whose waiting threads are told apart, and sleep while they wait."""
+
+    threads: dict[str, ThreadInfo]
+
+    def __init__(self, app: Pynenc, runner_context: RunnerContext) -> None:
+        super().__init__(app, runner_context=runner_context)
+        self.waiting = Waiting(app, runner_context)
+
+    def _waiting_for_results(
+        self, running_invocation_id: str, result_invocation_ids: list[str], runner_args: dict[str, Any] | None = None
+    ) -> None:
+        """Called again and again by a thread that waits; pynenc's own returns at once and burns a core."""
+        del runner_args
+        with self.waiting.looking(running_invocation_id, result_invocation_ids):
+            time.sleep(self.conf.invocation_wait_results_sleep_time_sec)
+
+    async def async_waiting_for_results(
+        self,
+        running_invocation_id: str | None,
+        result_invocation_ids: list[str],
+        runner_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Wait like `_waiting_for_results`, and let the task's other coroutines go on."""
+        if not running_invocation_id:
+            await super().async_waiting_for_results(running_invocation_id, result_invocation_ids, runner_args)
+            return
+        with self.waiting.looking(running_invocation_id, result_invocation_ids):
+            await asyncio.sleep(self.conf.invocation_wait_results_sleep_time_sec)

@@ -73,14 +73,16 @@ type StartWorker = Callable[..., Worker]
 
 
 @pytest.fixture
-def start_worker(half_cluster: HalfCluster, api: KubernetesApi, granted_namespace: str, line: Line) -> Iterator[StartWorker]:
+def start_worker(
+    half_cluster: HalfCluster, api: KubernetesApi, granted_namespace: str, line: Line
+) -> Iterator[StartWorker]:
     """Start a worker with a pod of its own; keyword arguments are more environment variables."""
     workers: list[Worker] = []
 
-    def start(**settings: str) -> Worker:
+    def start(*, wrapper: tuple[str, ...] = (), **settings: str) -> Worker:
         name = f"worker-{len(workers)}"
         pod = Pod(half_cluster, api, granted_namespace, name, line.folder / name)
-        workers.append(Worker(line, pod, api, **settings))
+        workers.append(Worker(line, pod, api, wrapper=wrapper, **settings))
         return workers[-1]
 
     yield start

@@ -23,7 +23,9 @@ class KubernetesApi:
         """One request; anything but success raises with the server's words."""
         connection = self.connect()
         try:
-            connection.request(method, path, body=None if body is None else json.dumps(body), headers=self._headers(method))
+            connection.request(
+                method, path, body=None if body is None else json.dumps(body), headers=self._headers(method)
+            )
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
         finally:

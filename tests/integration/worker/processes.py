@@ -115,7 +115,9 @@ class Producer:
 class Worker:
     """`python -m pynenc_worker` for one pod."""
 
-    def __init__(self, line: Line, pod: Pod, api: KubernetesApi, **settings: str) -> None:
+    def __init__(
+        self, line: Line, pod: Pod, api: KubernetesApi, *, wrapper: tuple[str, ...] = (), **settings: str
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.metrics_port = free.getsockname()[1]
         self.pod = pod
@@ -142,7 +144,7 @@ class Worker:
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [str(line.python), "-m", "pynenc_worker"],
+                [*wrapper, str(line.python), "-m", "pynenc_worker"],
                 env=environment,
                 cwd=line.folder,
                 stdin=subprocess.DEVNULL,

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="untyped-decorator"
 """The app that the tests' workers run. Each execution is a line in a file, so that none can hide."""
 
 import os
@@ -38,8 +39,10 @@ def hold(name: str) -> str:
 
 @app.task
 def ask_child(name: str) -> str:
-    """Wait for the result of a child that waits at a gate."""
+    """Once the gate is open, wait for the result of a child that waits at a gate of its own."""
     note("start", name)
+    while not (FOLDER / f"gate-{name}").exists():
+        time.sleep(0.02)
     answer = hold(f"{name}-child").result
     note("end", name)
     return f"{name} got {answer}"

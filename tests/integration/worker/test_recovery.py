@@ -1,0 +1,295 @@
+"""Recovery on a real Redis, with the stories that a process would take minutes to tell."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from pynenc import Pynenc
+from pynenc.core_tasks import core_tasks_registry
+from pynenc.exceptions import InvocationStatusError
+from pynenc.invocation.status import InvocationStatus as S
+from pynenc.orchestrator.atomic_service import AtomicServiceRun
+from pynenc.runner.runner_context import RunnerContext
+from pynenc_redis.util.mongo_client import _REDIS_POOLS
+
+from pynenc_worker import invocations, redis_backend
+from pynenc_worker.atomic_service import AtomicService
+from pynenc_worker.drain import Drain
+from pynenc_worker.metrics import WorkerMetrics
+from pynenc_worker.recovery import ANSWER_LENGTH, Recovery
+from tests.integration.worker import redis_tasks
+from tests.integration.worker.redis_server import RedisServer
+
+# pynenc stores exceptions with jsonpickle, which announces a change of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:keys will default:DeprecationWarning")
+DEAD = "dead-runner"
+US = RunnerContext("DrainableThreadRunner", "us")
+_numbers = count(1)
+
+
+@pytest.fixture
+def app(redis_server: RedisServer) -> Iterator[Pynenc]:
+    """The app of redis_tasks on the tests' Redis, under a new id."""
+    app = redis_tasks.app
+    components = ("Orchestrator", "Broker", "StateBackend", "Trigger", "ClientDataStore")
+    names = ("orchestrator_cls", "broker_cls", "state_backend_cls", "trigger_cls", "client_data_store_cls")
+    app.config_values = {
+        "app_id": f"recovery{next(_numbers)}",
+        "redis_url": redis_server.url,
+        "atomic_service_spread_margin_minutes": 0.002,
+        "atomic_service_max_start_slot_fraction": 1.0,
+        **{name: f"Redis{component}" for name, component in zip(names, components, strict=True)},
+    }
+    app._reset_cached_components()
+    redis_backend.install(app)
+    yield app
+    for pool in _REDIS_POOLS.values():
+        pool.disconnect()
+    app._reset_cached_components()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def recovery(app: Pynenc, clock: Clock) -> Recovery:
+    return Recovery(app, US, redis_backend.RedisIndex(app), WorkerMetrics(), lambda: None, clock)
+
+
+def enqueued(app: Pynenc) -> str:
+    del app
+    return str(redis_tasks.anything().invocation_id)
+
+
+def running_on(app: Pynenc, runner_id: str) -> str:
+    invocation_id = enqueued(app)
+    assert app.broker.retrieve_invocation() == invocation_id
+    for status in (S.PENDING, S.RUNNING):
+        app.orchestrator.set_invocation_status(invocation_id, status, RunnerContext("ThreadRunner", runner_id))
+    return invocation_id
+
+
+def make_older(app: Pynenc, invocation_id: str, seconds: float) -> None:
+    """Let a status be from earlier."""
+    key = app.orchestrator.key.invocation_to_status(invocation_id)
+    record = json.loads(app.orchestrator.client.get(key))
+    record["timestamp"] = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    app.orchestrator.client.set(key, json.dumps(record))
+
+
+def status(app: Pynenc, invocation_id: str) -> S:
+    found: S = app.orchestrator.get_invocation_status(invocation_id)
+    return found
+
+
+def silence(app: Pynenc, runner_id: str, seconds: float) -> None:
+    """Let a runner's last heartbeat be from earlier."""
+    app.orchestrator.register_runner_heartbeats([runner_id], can_run_atomic_service=True)
+    key = app.orchestrator.key.runner_heartbeat(runner_id)
+    app.orchestrator.client.hset(key, "last_heartbeat", time.time() - seconds)
+
+
+def test_just_the_named_runners_invocations_are_handed_on(app: Pynenc, recovery: Recovery) -> None:
+    dead, living = running_on(app, DEAD), running_on(app, "living-runner")
+    app.orchestrator.register_runner_heartbeats([DEAD])
+    recovery.step()
+    assert status(app, dead) is S.RUNNING
+    recovery.ask((DEAD, US.runner_id))
+    assert recovery.answer() == ""
+    recovery.step()
+    assert (status(app, dead), status(app, living)) == (S.REROUTED, S.RUNNING)
+    assert redis_backend.RedisIndex(app).queued() == {dead}
+    recovery.step()
+    assert recovery.answer() == DEAD
+    assert app.orchestrator.get_active_runners() == []  # its heartbeat went, too
+    recovery.ask(())
+    assert recovery.answer() == ""
+
+
+def test_an_answer_is_never_longer_than_the_policy_allows(recovery: Recovery) -> None:
+    names = tuple(f"{number:036d}" for number in range(40))
+    recovery.ask(names)
+    recovery.step()
+    answered = recovery.answer().split()
+    assert answered == list(names[:27])
+    assert len(recovery.answer()) <= ANSWER_LENGTH
+    recovery.ask(names[27:])
+    assert recovery.answer().split() == list(names[27:])
+
+
+def test_an_id_that_a_dead_worker_had_popped_is_queued_again(app: Pynenc, recovery: Recovery, clock: Clock) -> None:
+    lost, waiting, young = enqueued(app), enqueued(app), enqueued(app)
+    assert app.broker.retrieve_invocation() == lost
+    make_older(app, lost, 61)
+    make_older(app, waiting, 61)
+    recovery.ask((DEAD,))
+    recovery.step()
+    clock.now += 9
+    recovery.step()
+    assert redis_backend.RedisIndex(app).queued() == {waiting, young}  # once may be chance
+    clock.now += 2
+    recovery.step()
+    assert redis_backend.RedisIndex(app).queued() == {waiting, young, lost}
+    assert app.broker.count_invocations() == 3
+    clock.now += 11
+    recovery.step()
+    assert app.broker.count_invocations() == 3
+
+
+def test_what_was_left_halfway_to_the_queue_goes_there(app: Pynenc, recovery: Recovery, clock: Clock) -> None:
+    stranded = running_on(app, DEAD)
+    app.orchestrator.set_invocation_status(stranded, S.RUNNING_RECOVERY, US)
+    recovery.ask(("another",))
+    recovery.step()
+    assert status(app, stranded) is S.RUNNING_RECOVERY
+    make_older(app, stranded, 61)
+    clock.now += 11
+    recovery.step()
+    assert status(app, stranded) is S.REROUTED
+    assert redis_backend.RedisIndex(app).queued() == {stranded}
+
+
+def test_in_the_slot_runners_without_heartbeat_are_recovered_once_heartbeats_can_be_trusted(
+    app: Pynenc, recovery: Recovery, clock: Clock
+) -> None:
+    orphan, living, pending = running_on(app, DEAD), running_on(app, "living-runner"), enqueued(app)
+    silence(app, DEAD, 601)
+    silence(app, "living-runner", 5)
+    app.orchestrator.set_invocation_status(pending, S.PENDING, RunnerContext("ThreadRunner", DEAD))
+    make_older(app, pending, 10)
+    recovery.in_slot()
+    assert status(app, orphan) is S.RUNNING
+    clock.now += 61
+    recovery.after_outage()
+    recovery.in_slot()
+    assert status(app, orphan) is S.RUNNING
+    clock.now += 61
+    recovery.in_slot()
+    assert [status(app, one) for one in (orphan, pending, living)] == [S.REROUTED, S.REROUTED, S.RUNNING]
+
+
+def test_an_invocation_of_a_dead_worker_that_cannot_be_loaded_is_failed(
+    app: Pynenc, recovery: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = running_on(app, DEAD)
+
+    def cannot(_: str) -> Any:
+        raise ModuleNotFoundError("no module named elsewhere")
+
+    monkeypatch.setattr(app.state_backend, "get_invocation", cannot)
+    recovery.ask((DEAD,))
+    recovery.step()
+    assert status(app, poison) is S.FAILED
+    assert "can't start the task" in str(app.state_backend.get_exception(poison))
+    assert [entry.status_record.status for entry in app.state_backend.get_history(poison)][-1] is S.FAILED
+
+
+def test_a_failed_invocation_releases_who_waits_for_it(app: Pynenc) -> None:
+    child, parent = running_on(app, US.runner_id), running_on(app, US.runner_id)
+    app.orchestrator.waiting_for_results(parent, [child])
+    invocations.fail(app, US, child, RuntimeError("gone"))
+    assert not app.orchestrator.client.exists(app.orchestrator.blocking_control.key.waiting_for(parent))
+
+
+@pytest.fixture
+def atomic(app: Pynenc, recovery: Recovery) -> AtomicService:
+    service = AtomicService(app, US, Drain(timeout=60), recovery)
+    service.install()
+    return service
+
+
+def test_a_slot_whose_holder_died_is_freed(app: Pynenc, atomic: AtomicService) -> None:
+    silence(app, DEAD, 601)
+    started = datetime.now(UTC) - timedelta(minutes=3)
+    app.orchestrator.record_atomic_service_execution_start(AtomicServiceRun(runner_id=DEAD), started)
+    atomic.step()
+    assert app.orchestrator.get_active_atomic_service_executions() == []
+    atomic._checked_at = None
+    atomic.step()
+    done = app.orchestrator.get_atomic_service_executions_in_timerange(started, datetime.now(UTC))
+    assert [one.status.value for one in done if one.runner_id == US.runner_id] == ["completed", "blocked"]
+
+
+def test_a_slot_whose_holder_lives_is_left_to_it(app: Pynenc, atomic: AtomicService) -> None:
+    silence(app, "living-runner", 1)
+    app.orchestrator.record_atomic_service_execution_start(
+        AtomicServiceRun(runner_id="living-runner"), datetime.now(UTC)
+    )
+    for _ in range(2):
+        atomic._checked_at = None
+        atomic.step()
+    assert [one.runner_id for one in app.orchestrator.get_active_atomic_service_executions()] == ["living-runner"]
+
+
+def test_no_atomic_service_while_draining(app: Pynenc, recovery: Recovery) -> None:
+    drain = Drain(timeout=60)
+    drain.request("d")
+    AtomicService(app, US, drain, recovery).step()
+    assert app.orchestrator.get_active_runners() == []
+
+
+@pytest.mark.parametrize("runners", [1, 5, 100])
+def test_there_is_a_slot_however_many_runners_there_are(app: Pynenc, atomic: AtomicService, runners: int) -> None:
+    for number in range(runners - 1):
+        app.orchestrator.register_runner_heartbeats([f"runner-{number}"], can_run_atomic_service=True)
+    app.orchestrator.register_runner_heartbeats([US.runner_id], can_run_atomic_service=True)
+    begun = datetime.now(UTC)
+    ours = sorted(info.runner_id for info in app.orchestrator.get_active_runners())
+    assert len(ours) == runners
+    for runner_id in ours:  # one of them has the slot of this moment
+        service = AtomicService(app, RunnerContext("ThreadRunner", runner_id), Drain(timeout=60), atomic._recovery)
+        service.step()
+    ran = app.orchestrator.get_atomic_service_executions_in_timerange(begun, datetime.now(UTC))
+    assert "completed" in {one.status.value for one in ran}
+
+
+def test_the_crons_of_a_stock_runner_are_not_met_for_ever(app: Pynenc, recovery: Recovery) -> None:
+    app.register_core_tasks()
+    app.register_deferred_triggers()  # as a stock runner does
+    assert len(app.trigger._get_all_conditions()) == 2
+    AtomicService(app, US, Drain(timeout=60), recovery).install()
+    assert len(app.trigger._get_all_conditions()) == 2
+    for definition in core_tasks_registry.definitions:
+        app.trigger.clean_task_trigger_definitions(app.task(definition.func, **definition.options).task_id)
+    assert app.trigger._get_all_conditions() == []
+
+
+def race_for(app: Pynenc, invocation_id: str) -> list[str]:
+    """Four workers that try to run one invocation at the same moment; those that think they may."""
+    barrier = Barrier(4)
+    winners: list[str] = []
+
+    def claim(name: str) -> None:
+        barrier.wait()
+        try:
+            app.orchestrator._atomic_status_transition(invocation_id, S.PENDING, name)
+            app.orchestrator._atomic_status_transition(invocation_id, S.RUNNING, name)
+        except InvocationStatusError:
+            return
+        winners.append(name)
+
+    threads = [Thread(target=claim, args=(f"worker-{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return winners
+
+
+def test_of_workers_that_meet_at_one_invocation_one_gets_it(app: Pynenc) -> None:
+    assert [len(race_for(app, enqueued(app))) for _ in range(50)] == [1] * 50

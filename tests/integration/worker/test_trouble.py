@@ -1,0 +1,160 @@
+"""Dead workers, broken tasks, and a broker that goes away: nothing is lost, nothing runs twice."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pynenc_worker import contract
+from tests.integration.worker.conftest import StartWorker
+from tests.integration.worker.processes import Line, Producer, eventually
+from tests.integration.worker.redis_server import RedisServer
+
+OUTAGE_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def broker_away(line: Line, redis_server: RedisServer) -> Iterator[None]:
+    """Redis stopped; for SQLite, which is never away, a lock that nobody else gets past."""
+    if line.backend == "redis":
+        redis_server.stop()
+        yield
+        redis_server.start()
+        return
+    connection = sqlite3.connect(line.url, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    yield
+    connection.execute("COMMIT")
+    connection.close()
+
+
+def test_a_result_that_could_not_be_written_is_kept(
+    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+) -> None:
+    running = producer.call("hold", name="running")
+    queued = producer.call("nap", name="queued", seconds=0.1)
+    worker = start_worker()
+    worker.says("active")
+    with broker_away(line, redis_server):
+        line.open_gate("running")
+        eventually(lambda: line.executions("end") == ["running"], "the task ends")
+        time.sleep(OUTAGE_SECONDS)
+        assert worker.process.poll() is None
+        assert worker.pod.state() == "active"  # the result is not written: the worker still has it
+    eventually(lambda: producer.succeeded(running), "the result is written")
+    assert producer("result", invocation_id=running) == "running"
+    eventually(lambda: producer.succeeded(queued), "the worker goes on")
+    assert line.executions() == ["running", "queued"]
+    worker.says("idle")
+    worker.sigterm()
+    assert worker.exit_code() == 0
+
+
+def test_a_worker_that_waits_for_a_child_outlives_an_outage(
+    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+) -> None:
+    parent = producer.call("ask_child", name="parent")
+    line.open_gate("parent")
+    worker = start_worker()
+    eventually(lambda: "parent-child" in line.executions(), "the child runs")
+    with broker_away(line, redis_server):
+        time.sleep(3)
+        line.open_gate("parent-child")
+        time.sleep(1)
+    eventually(lambda: producer.succeeded(parent), "parent and child end")
+    assert line.executions() == ["parent", "parent-child"]
+    assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+def test_a_worker_starts_while_redis_is_away(
+    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+) -> None:
+    invocation = producer.call("nap", name="a", seconds=0.1)
+    redis_server.stop()
+    worker = start_worker()
+    worker.says("idle")
+    redis_server.start()
+    eventually(lambda: producer.succeeded(invocation), "it works once Redis is there")
+    assert line.executions() == ["a"]
+    worker.sigterm()
+    assert worker.exit_code() == 0
+
+
+def test_what_a_killed_worker_held_is_handed_on_when_its_id_is_named(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    ids = [producer.call("hold", name=name) for name in ("a", "b")]
+    threads = {"PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": "2"}
+    victim = start_worker(**threads)
+    eventually(lambda: len(line.executions()) == 2, "both run")
+    bystander_task = producer.call("hold", name="c")
+    bystander = start_worker()
+    eventually(lambda: len(line.executions()) == 3, "another worker runs something, too")
+    victim.kill()
+    rescuer = start_worker(**threads)
+    rescuer.says("idle")
+    assert [producer("status", invocation_id=one) for one in ids] == ["running", "running"]
+    rescuer.pod.request(contract.RECOVER_RUNNERS, f"{victim.pod.uid} {rescuer.pod.uid}")
+    eventually(lambda: len(line.executions()) == 5, "what it held runs again")
+    eventually(
+        lambda: rescuer.pod.annotations().get(contract.RECOVERED_RUNNERS) == victim.pod.uid, "the operator is told"
+    )
+    for name in ("a", "b", "c"):
+        line.open_gate(name)
+    eventually(lambda: all(map(producer.succeeded, [*ids, bystander_task])), "all end")
+    assert sorted(line.executions()) == ["a", "a", "b", "b", "c"]
+    assert sorted(line.executions("end")) == ["a", "b", "c"]
+    assert bystander.process.poll() is None
+
+
+def test_a_task_that_cannot_be_imported_does_not_take_its_neighbours_along(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    before = producer.call("nap", name="before", seconds=0.5)
+    unknown = producer.call("unheard_of", module="unknown_to_workers")
+    after = producer.call("nap", name="after", seconds=0.1)
+    worker = start_worker(PYNENC__CONFIGTHREADRUNNER__MAX_THREADS="3")
+    eventually(lambda: producer.succeeded(before) and producer.succeeded(after), "the neighbours end")
+    eventually(lambda: producer("status", invocation_id=unknown) == "failed", "the producer learns of it")
+    answer = producer("result", invocation_id=unknown)
+    assert "the worker can't start the task" in answer
+    assert "unknown_to_workers" in answer
+    assert f"invocation {unknown} is failed" in worker.log()
+    assert producer("queued") == 0
+    assert line.executions() == ["before", "after"]
+    assert worker.process.poll() is None
+
+
+def test_a_task_that_exits_is_failed(start_worker: StartWorker, producer: Producer, line: Line) -> None:
+    leaving = producer.call("leave", name="a")
+    worker = start_worker()
+    eventually(lambda: producer("status", invocation_id=leaving) == "failed", "it does not stay running for ever")
+    assert "SystemExit" in producer("result", invocation_id=leaving)
+    assert line.executions() == ["a"]
+    assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+def test_a_rotated_password_restarts_nothing(
+    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+) -> None:
+    secret = line.folder / "backend" / "url"
+    secret.parent.mkdir()
+    address = f"127.0.0.1:{redis_server.port}/0"
+    assert redis_server.command("ACL", "SETUSER", "worker", "on", ">old", "~*", "&*", "+@all") == "+OK"
+    secret.write_text(f"redis://worker:old@{address}")
+    worker = start_worker(PYNENC_WORKER_BACKEND_URL="")
+    first = producer.call("nap", name="first", seconds=0.1)
+    eventually(lambda: producer.succeeded(first), "it works with the first password")
+    assert redis_server.command("ACL", "SETUSER", "worker", "resetpass", ">new") == "+OK"
+    redis_server.command("CLIENT", "KILL", "USER", "worker")
+    second = producer.call("nap", name="second", seconds=0.1)
+    eventually(lambda: "the broker can't be reached" in worker.log(), "the old password is refused")
+    secret.write_text(f"redis://worker:new@{address}")
+    eventually(lambda: producer.succeeded(second), "it works with the second password")
+    assert line.executions() == ["first", "second"]
+    assert "old" not in worker.log()
+    assert ":new" not in worker.log()

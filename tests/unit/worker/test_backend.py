@@ -1,0 +1,102 @@
+"""The backend of a resource, as pynenc's environment."""
+
+from pathlib import Path
+
+import pytest
+
+from pynenc_worker import backend, contract
+from pynenc_worker.config import ConfigError, WorkerConfig
+from tests.unit.worker.test_config import COMPLETE
+
+
+def config(tmp_path: Path, name: str = "redis", url: str = "") -> WorkerConfig:
+    return WorkerConfig.from_environ(
+        {
+            **COMPLETE,
+            contract.ENV_BACKEND: name,
+            contract.ENV_BACKEND_URL: url,
+            "PYNENC_WORKER_BACKEND_DIR": str(tmp_path),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PYNENC__BROKER_CLS",
+        "PYNENC__CONFIGPYNENC__ORCHESTRATOR_CLS",
+        "PYNENC__RUNNER_CLS",
+        "PYNENC__FILEPATH",
+        "PYNENC__CONFIGPYNENC__APP_ID",
+        "PYNENC__REDIS_URL",
+        "PYNENC__CONFIGBROKERREDIS__REDIS_PASSWORD",
+        "PYNENC__MONGO_URL",
+        "PYNENC__RABBITMQ_HOST",
+        "PYNENC__SQLITE_DB_PATH",
+        "pynenc__redis_url",
+    ],
+)
+def test_what_contradicts_the_resource_is_named_without_its_value(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name}: set by the resource") as caught:
+        backend.refuse_contradictions({name: "s3cret"})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_other_settings_are_the_users() -> None:
+    backend.refuse_contradictions(
+        {
+            "PYNENC__APP_ID": "reports",
+            "PYNENC__LOGGING_LEVEL": "debug",
+            "PYNENC__SERIALIZER_CLS": "PickleSerializer",
+            "PYNENC__CONFIGREDIS__SOCKET_TIMEOUT": "2",
+            "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": "4",
+            "REDIS_URL": "redis://cache",
+        }
+    )
+
+
+def test_the_secrets_file_goes_before_the_environment(tmp_path: Path) -> None:
+    assert backend.read_url(config(tmp_path, url="redis://a")) == "redis://a"
+    (tmp_path / "url").write_text("redis://b\n")
+    assert backend.read_url(config(tmp_path, url="redis://a")) == "redis://b"
+
+
+def test_a_missing_url_names_both_places(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/url nor {contract.ENV_BACKEND_URL}"):
+        backend.read_url(config(tmp_path))
+
+
+def test_pynenc_is_told_everything_and_the_users_choice_stays(tmp_path: Path) -> None:
+    environ = {"PYNENC__LOG_STREAM": "stderr"}
+    backend.derive_environment(backend.chosen(config(tmp_path)), "redis://a", environ)
+    assert environ["PYNENC__BROKER_CLS"] == "RedisBroker"
+    assert environ["PYNENC__CLIENT_DATA_STORE_CLS"] == "RedisClientDataStore"
+    assert environ["PYNENC__STATE_BACKEND_CLS"] == "RedisStateBackend"
+    assert environ["PYNENC__REDIS_URL"] == "redis://a"
+    assert environ["PYNENC__LOG_STREAM"] == "stderr"
+    assert environ["PYNENC__LOG_USE_COLORS"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("memory", "one of redis, mongodb, rabbitmq, sqlite"),
+        ("rabbitmq", "brings no orchestrator, state_backend"),
+        ("mongodb", "needs pynenc-mongo: add it to the image"),
+    ],
+)
+def test_a_backend_that_cannot_work_says_why(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        backend.chosen(config(tmp_path, name))
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("redis://redis:6379/0", "redis://redis:6379/0"),
+        ("redis://user:pa%40ss@redis:6379/0?ssl_cert_reqs=none", "redis://redis:6379/0?ssl_cert_reqs=none"),
+        ("rediss://:secret@[::1]:6379", "rediss://[::1]:6379"),
+    ],
+)
+def test_a_url_without_its_credentials(url: str, public: str) -> None:
+    assert backend.without_credentials(url) == public

@@ -1,0 +1,99 @@
+"""Which errors mean that the broker is away, and what a task's thread does then."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from pynenc_worker.outage import Backoff, PatientCalls, is_outage
+
+
+def sqlite_error(name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("said by SQLite")
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.ConnectionError(),
+        redis.AuthenticationError(),
+        redis.BusyLoadingError(),
+        redis.TimeoutError(),
+        redis.ReadOnlyError(),
+        ConnectionRefusedError(),
+        TimeoutError(),
+        sqlite_error("SQLITE_BUSY"),
+        sqlite_error("SQLITE_IOERR_WRITE"),
+    ],
+)
+def test_away(error: Exception) -> None:
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError(), ValueError(), ModuleNotFoundError(), redis.ResponseError(), sqlite_error("SQLITE_ERROR")]
+)
+def test_not_away(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+def test_pauses_grow_up_to_a_bound() -> None:
+    backoff = Backoff(first=1.0, longest=4.0)
+    pauses = [backoff.pause() for _ in range(5)]
+    assert all(0.75 * most <= pause <= most for pause, most in zip(pauses, (1, 2, 4, 4, 4), strict=True))
+    backoff.reset()
+    assert backoff.pause() <= 1.0
+
+
+def test_a_tasks_call_waits_and_the_loops_call_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    errors, left = [], [3]
+
+    def write(value: int) -> int:
+        if left[0]:
+            left[0] -= 1
+            raise redis.ConnectionError
+        return value
+
+    calls = PatientCalls(on_error=lambda: errors.append(1))
+    patient = calls._patient("write", write)
+    with pytest.raises(redis.ConnectionError):
+        patient(1)
+    assert errors == []
+    calls.in_task("an id")
+    assert patient(2) == 2
+    assert len(errors) == 2
+
+
+def test_a_tasks_call_that_is_wrong_is_not_repeated() -> None:
+    calls = PatientCalls(on_error=lambda: None)
+    calls.in_task("an id")
+    seen = []
+
+    def write() -> None:
+        seen.append(1)
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - the one above
+        calls._patient("write", write)()
+    assert seen == [1]
+
+
+def test_a_lazy_answer_is_read_while_it_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    left = [1]
+
+    def read() -> Iterator[int]:
+        yield 1
+        if left[0]:
+            left[0] -= 1
+            raise redis.ConnectionError
+        yield 2
+
+    calls = PatientCalls(on_error=lambda: None)
+    calls.in_task("an id")
+    assert list(calls._patient("read", read)()) == [1, 2]
