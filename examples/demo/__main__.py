@@ -18,7 +18,6 @@ from examples.demo import load, operator_release, stage, target
 from examples.demo.summary import Summary
 from tests.cluster.console import ClusterError
 from tests.cluster.locks import exclusive
-from tests.cluster.paths import cache
 
 
 def main() -> int:
@@ -30,7 +29,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        with exclusive(cache() / "demo.lock", "demo", timeout=5):
+        with exclusive(chosen.lock, "demo", timeout=5):
             return conclude(run(chosen), output, chosen)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)

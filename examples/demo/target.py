@@ -4,13 +4,14 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, override
 
 from examples.demo.client import Client
 from tests.cluster import images, lifecycle, membership, node_images
 from tests.cluster.build import build
 from tests.cluster.console import ClusterError
-from tests.cluster.paths import ClusterPaths
+from tests.cluster.paths import ClusterPaths, cache
 from tests.cluster.programs import PROGRAMS, search_path
 
 CURRENT_REDIS = "docker.io/library/redis:7"
@@ -34,6 +35,7 @@ class Target(Protocol):
     """A cluster to run the demo on."""
 
     name: str
+    lock: Path  # held by the one demo that may run on it at a time
     kubectl: str  # how a user calls kubectl on it
     afterwards: str  # how a user ends what the demo leaves running
 
@@ -59,6 +61,7 @@ class LocalCluster(Target):
 
     def __init__(self, paths: ClusterPaths) -> None:
         self.name = f"local cluster {paths.name}"
+        self.lock = paths.lock.with_name(f"{paths.name}.demo.lock")
         self._paths = paths
         self.kubectl = 'make kubectl ARGS="{}"'
 
@@ -91,6 +94,7 @@ class CurrentCluster(Target):
 
     def __init__(self, registry: str, environment: Mapping[str, str]) -> None:
         self.name = "the cluster of the current kubeconfig"
+        self.lock = cache() / "clusters" / ".current.demo.lock"  # no local cluster's name begins with a dot
         self._registry = registry
         self._environment = environment
         self.kubectl = "kubectl {}"

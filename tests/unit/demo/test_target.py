@@ -72,3 +72,11 @@ def test_a_summary_that_cannot_be_written_is_refused_before_the_work(tmp_path: P
     for name in (tmp_path / "missing" / "demo.json", tmp_path):
         with pytest.raises(target.UsageError, match="can't be written"):
             json_file({"DEMO_JSON": str(name)})
+
+
+def test_one_demo_at_a_time_runs_on_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = set()
+    for name in ("one", "other"):
+        monkeypatch.setenv("PYNENC_CLUSTER", name)
+        locks |= {target.chosen({}).lock, target.chosen({}).lock}
+    assert len(locks | {target.CurrentCluster("registry.example/team", {}).lock}) == 3
