@@ -6,13 +6,13 @@ on. A conflict is no error: the world has moved, and the next look decides on wh
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any, Final
 
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
-from pynenc_operator.model import CancelDrain, Decision, Delete, Drain, Key
+from pynenc_operator.model import Decision, Delete, Drain, Key, Step
 from pynenc_operator.podspec import build_worker_pod, pod_name
 from pynenc_operator.status import Problem
 from pynenc_worker import contract
@@ -28,11 +28,16 @@ class Outcome:
 
     pods: list[Json] = field(default_factory=list)  # as the answers to the writes show them
     created: list[str] = field(default_factory=list)
-    acted: bool = False
+    done: list[Step] = field(default_factory=list)
     stale: bool = False
     name_taken: Problem | None = None
     refusal: KubeError | None = None  # what stopped the creation of pods
     errors: list[KubeError] = field(default_factory=list)
+
+    @property
+    def acted(self) -> bool:
+        """Whether anything has been written."""
+        return bool(self.created or self.done)
 
 
 class Actuator:
@@ -45,46 +50,33 @@ class Actuator:
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
         """Carry `decision` out. Errors of one pod do not keep the others from their step."""
         outcome = Outcome()
-        await self._all(outcome, (self._cancel(key, step) for step in decision.cancels))
+        await self._all(key, decision.cancels, outcome)
         if decision.create:
             await self._create(key, runner, decision.create.count, set(names_in_use), outcome)
-        await self._all(
-            outcome,
-            (
-                *(self._drain(key, step) for step in decision.drains),
-                *(self._delete(key, step) for step in decision.deletes),
-            ),
-        )
+        await self._all(key, (*decision.drains, *decision.deletes), outcome)
         return outcome
 
-    async def _all(self, outcome: Outcome, steps: Iterable[Awaitable[Json | None]]) -> None:
-        async def bounded(step: Awaitable[Json | None]) -> None:
-            async with self._writes:
-                try:
-                    pod = await step
-                except (Conflict, NotFound):
-                    outcome.stale = True
-                except KubeError as error:
-                    outcome.errors.append(error)
-                else:
-                    outcome.acted = True
-                    if pod is not None:
-                        outcome.pods.append(pod)
+    async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
+        results = await asyncio.gather(*(self._take(key, step) for step in steps), return_exceptions=True)
+        for step, result in zip(steps, results, strict=True):
+            if isinstance(result, Conflict | NotFound):
+                outcome.stale = True
+            elif isinstance(result, KubeError):
+                outcome.errors.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                outcome.done.append(step)
+                if not isinstance(step, Delete):
+                    outcome.pods.append(result)
 
-        await asyncio.gather(*(bounded(step) for step in steps))
-
-    async def _cancel(self, key: Key, step: CancelDrain) -> Json:
-        return await self._patch(key, step, None)
-
-    async def _drain(self, key: Key, step: Drain) -> Json:
-        return await self._patch(key, step, step.request.id)
-
-    async def _patch(self, key: Key, step: CancelDrain | Drain, request: str | None) -> Json:
-        pod, change = step.pod, {contract.DRAIN_REQUEST: request}
-        return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, change)
-
-    async def _delete(self, key: Key, step: Delete) -> None:
-        await self._kube.delete_pod(key.namespace, step.pod.name, step.pod.uid, step.pod.resource_version)
+    async def _take(self, key: Key, step: Step) -> Json:
+        pod = step.pod
+        async with self._writes:
+            if isinstance(step, Delete):
+                return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version)
+            change = {contract.DRAIN_REQUEST: step.request.id if isinstance(step, Drain) else None}
+            return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, change)
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
         """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times."""
@@ -109,7 +101,6 @@ class Actuator:
             except KubeError as error:
                 outcome.refusal = error
                 return None
-        outcome.acted = True
         return pod
 
     async def _name_exists(self, key: Key, runner: Json, name: str, outcome: Outcome) -> None:

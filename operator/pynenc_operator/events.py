@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.model import Decision, Reason, WorkerPod
+from pynenc_operator.model import CancelDrain, Delete, Drain, Reason, Step
 
 type Json = dict[str, Any]
 
@@ -35,27 +35,24 @@ def event(runner: Json, now: float, reason: str, note: str, *, action: str, inst
     }
 
 
-def describe(decision: Decision, created: list[str], depth: int | None) -> list[tuple[str, str, str]]:
-    """Put a carried-out decision into words: (reason, action, note) for each kind of deed."""
+_DEEDS: Final = {
+    CancelDrain: ("CancelDrain", "took back the drain of"),
+    Drain: ("Drain", "asked to take no more work:"),
+    Delete: ("Delete", "deleted"),
+}
+
+
+def describe(created: list[str], why: Reason, done: list[Step], depth: int | None) -> list[tuple[str, str, str]]:
+    """Put what was done into words: (reason, action, note) for each kind of deed. `why` pods were created."""
     queued = "queue depth unknown" if depth is None else f"{depth} queued"
-    told: list[tuple[str, str, str]] = []
-    if decision.create and created:
-        told.append((decision.create.reason, "Create", f"created {_names(created)} ({queued})"))
-    for reason, pods in _by_reason(decision.cancels):
-        told.append((reason, "CancelDrain", f"took back the drain of {_names(pods)} ({queued})"))
-    for reason, pods in _by_reason(decision.drains):
-        told.append((reason, "Drain", f"asked {_names(pods)} to take no more work ({queued})"))
-    for reason, pods in _by_reason(decision.deletes):
-        told.append((reason, "Delete", f"deleted {_names(pods)}"))
+    told = [(str(why), "Create", f"created {_names(created)} ({queued})")] if created else []
+    groups: dict[tuple[type[Step], Reason], list[str]] = {}
+    for step in done:
+        groups.setdefault((type(step), step.reason), []).append(step.pod.name)
+    for (kind, reason), names in groups.items():
+        action, words = _DEEDS[kind]
+        told.append((str(reason), action, f"{words} {_names(names)} ({queued})"))
     return told
-
-
-def _by_reason(steps: tuple[Any, ...]) -> list[tuple[str, list[str]]]:
-    groups: dict[Reason, list[str]] = {}
-    for step in steps:
-        pod: WorkerPod = step.pod
-        groups.setdefault(step.reason, []).append(pod.name)
-    return [(str(reason), names) for reason, names in groups.items()]
 
 
 def _names(names: list[str]) -> str:

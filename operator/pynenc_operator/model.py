@@ -204,6 +204,9 @@ class Delete:
     reason: Reason
 
 
+type Step = CancelDrain | Drain | Delete
+
+
 @dataclass(frozen=True, slots=True)
 class Create:
     """Create pods of the present template."""

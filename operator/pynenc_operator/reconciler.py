@@ -149,7 +149,8 @@ class Reconciler:
     async def _tell(self, runner: Json, decision: Decision, outcome: Outcome, seen: Observation) -> None:
         """Say in the log and in events what was done; an event that can't be written is only logged."""
         depth = seen.depth.count if seen.depth else None
-        for reason, action, note in events.describe(decision, outcome.created, depth):
+        why = decision.create.reason if decision.create else decision.reason
+        for reason, action, note in events.describe(outcome.created, why, outcome.done, depth):
             log.info("%s/%s: %s: %s", runner["metadata"]["namespace"], runner["metadata"]["name"], reason, note)
             body = events.event(runner, self._now(), reason, note, action=action, instance=self._instance)
             try:
