@@ -4,7 +4,7 @@ Runs on any Python 3 with the standard library alone, since it comes before ever
 step looks first and does nothing when its result is already there, so it is cheap to repeat and
 safe to interrupt.
 
-    python3 hack/bootstrap.py env        uv and .venv with requirements/dev.txt
+    python3 hack/bootstrap.py env        uv, .venv with requirements/dev.txt, and worker-next.txt beside it
     python3 hack/bootstrap.py machine    root, Go, Debian packages: what the local cluster needs
     python3 hack/bootstrap.py lock       resolve requirements/*.in again
 """
@@ -101,22 +101,30 @@ def stamped(stamp: Path, inputs: list[Path]) -> tuple[bool, str]:
 
 
 def environment() -> None:
-    """Make .venv hold exactly requirements/dev.txt and the project itself, editable."""
-    locked = ROOT / "requirements" / "dev.txt"
-    stamp = VENV / ".pynenc-operator-stamp"
-    fresh, digest = stamped(stamp, [locked, ROOT / "pyproject.toml", Path(__file__)])
+    """Make .venv hold requirements/dev.txt and the project itself, and beside it pynenc's next line for its tests."""
+    virtual_environment(VENV, "dev.txt", editable=True)
+    virtual_environment(CACHE / "worker-next", "worker-next.txt", editable=False)
+
+
+def virtual_environment(folder: Path, locked: str, *, editable: bool) -> None:
+    """Make a virtual environment hold exactly what a locked file names, and the project where it is `editable`."""
+    requirements = ROOT / "requirements" / locked
+    stamp = folder / ".pynenc-operator-stamp"
+    inputs = [requirements, Path(__file__), *([ROOT / "pyproject.toml"] if editable else [])]
+    fresh, digest = stamped(stamp, inputs)
     if fresh:
         return
     program = uv()
     begun = time.monotonic()
-    say("making .venv from requirements/dev.txt ...")
-    python = VENV / "bin" / "python"
+    say(f"making a Python environment of requirements/{locked} ...")
+    python = folder / "bin" / "python"
     if not python.exists():
-        run([program, "venv", "--quiet", "--clear", "--python", interpreter(), VENV])
-    run([program, "pip", "sync", "--require-hashes", "--python", python, locked])
-    run([program, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ROOT])
+        run([program, "venv", "--quiet", "--clear", "--python", interpreter(), folder])
+    run([program, "pip", "sync", "--quiet", "--require-hashes", "--python", python, requirements])
+    if editable:
+        run([program, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ROOT])
     stamp.write_text(digest)
-    say(f".venv is ready ({time.monotonic() - begun:.0f} s)")
+    say(f"it is ready ({time.monotonic() - begun:.0f} s)")
 
 
 def debian_packages() -> None:
