@@ -6,6 +6,7 @@ noted before they are made, and what has no thread when a round ends is settled.
 """
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -32,7 +33,7 @@ class Claims:
         self._context = context
         self._tries: dict[str, int] = {}
         self._open: dict[str, None] = {}  # in the order they came
-        self._watching = False
+        self._watcher: int | None = None  # the thread that takes work, while it does
 
     def __len__(self) -> int:
         """How many invocations are taken and not started."""
@@ -46,8 +47,8 @@ class Claims:
         orchestrator._atomic_status_transition = self._noting_pending(orchestrator._atomic_status_transition)  # noqa: SLF001 - the one place all transitions pass
 
     def watch(self) -> None:
-        """From here on, note: the loop takes work."""
-        self._watching = True
+        """From here on, note what this thread takes."""
+        self._watcher = threading.get_ident()
 
     def started(self, invocation_id: str) -> None:
         """It has a thread now, which is responsible for it."""
@@ -56,7 +57,7 @@ class Claims:
 
     def taken(self) -> None:
         """A round ended without an error: pynenc has decided about each one that got no thread."""
-        self._watching = False
+        self._watcher = None
         self._open.clear()
 
     def settle(self, error: Exception | None = None) -> int:
@@ -65,7 +66,7 @@ class Claims:
         :param error: what broke the round, if it was not the backend: blamed on the last one taken
         :raises Exception: the backend is away; the notes stay
         """
-        self._watching = False
+        self._watcher = None
         failed = 0
         blamed = next(reversed(self._open), None) if error is not None else None
         for invocation_id in list(self._open):
@@ -111,11 +112,14 @@ class Claims:
         self._tries[invocation_id] = self._tries.get(invocation_id, 0) + 1
         return self._tries[invocation_id] >= TRIES
 
+    def _watched(self) -> bool:
+        return self._watcher == threading.get_ident()
+
     def _noting_popped[**P](self, retrieve: Callable[P, str | None]) -> Callable[P, str | None]:
         @functools.wraps(retrieve)
         def noting(*args: P.args, **kwargs: P.kwargs) -> str | None:
             invocation_id = retrieve(*args, **kwargs)
-            if invocation_id and self._watching:
+            if invocation_id and self._watched():
                 self._open[str(invocation_id)] = None
             return invocation_id
 
@@ -129,7 +133,7 @@ class Claims:
             try:
                 return load(invocation_id)
             except Exception:
-                if self._watching:  # a child that a task waits for is started without having been in a queue
+                if self._watched():  # a child that a task waits for is started without having been in a queue
                     self._open[str(invocation_id)] = None
                 raise
 
@@ -140,7 +144,7 @@ class Claims:
     ) -> Callable[..., InvocationStatusRecord]:
         @functools.wraps(transition)
         def noting(invocation_id: str, status: S, runner_id: str | None = None) -> InvocationStatusRecord:
-            if status is S.PENDING and self._watching:
+            if status is S.PENDING and self._watched():
                 self._open[str(invocation_id)] = None
             return transition(invocation_id, status, runner_id)
 

@@ -30,7 +30,7 @@ _TOWARDS_FAILED: Final = {
 }
 _RECOVERY: Final = {S.PENDING: S.PENDING_RECOVERY, S.RUNNING: S.RUNNING_RECOVERY}
 # How long a hand-back tries to reach the broker; the pod's grace period ends 30 s after its begin.
-HAND_BACK_SECONDS: Final = 15.0
+HAND_BACK_SECONDS: Final = 12.0
 
 
 def enqueue(app: Pynenc, invocation_id: str) -> None:

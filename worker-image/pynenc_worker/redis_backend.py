@@ -101,20 +101,20 @@ def transition(
     """
     key = app.orchestrator.key
     record_key = key.invocation_to_status(invocation_id)
-    with app.orchestrator.client.pipeline() as pipe:
-        while True:
-            pipe.watch(record_key)
-            raw = pipe.get(record_key)
-            if raw is None:
-                raise KeyError(f"invocation {invocation_id} is not in Redis")
-            current = InvocationStatusRecord.from_json(json.loads(raw))
-            new = status_record_transition(current, status, runner_id)
-            pipe.multi()
-            pipe.srem(key.status_to_invocations(current.status), invocation_id)
-            pipe.sadd(key.status_to_invocations(new.status), invocation_id)
-            pipe.set(record_key, json.dumps(new.to_json()))
+    while True:
+        with app.orchestrator.client.pipeline() as pipe:
             try:
+                pipe.watch(record_key)
+                raw = pipe.get(record_key)
+                if raw is None:
+                    raise KeyError(f"invocation {invocation_id} is not in Redis")
+                current = InvocationStatusRecord.from_json(json.loads(raw))
+                new = status_record_transition(current, status, runner_id)
+                pipe.multi()
+                pipe.srem(key.status_to_invocations(current.status), invocation_id)
+                pipe.sadd(key.status_to_invocations(new.status), invocation_id)
+                pipe.set(record_key, json.dumps(new.to_json()))
                 pipe.execute()
             except redis.WatchError:
-                continue
+                continue  # somebody else wrote it, or the connection broke in between; then the next try says so
             return new

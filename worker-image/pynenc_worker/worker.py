@@ -26,7 +26,7 @@ from pynenc_worker.reporter import Reporter
 from pynenc_worker.runner import DrainableThreadRunner
 
 # At the end: how long the last report and the last write to the broker are tried.
-LAST_REPORT_SECONDS: Final = 10.0
+LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
 APP_ID: Final = "PYNENC__APP_ID"
 REDIS: Final = "redis"
