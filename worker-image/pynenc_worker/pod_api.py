@@ -104,7 +104,10 @@ class PodApi:
 
 def _tls(authority: Path, *, strict: bool) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(authority))
-    if not strict:  # Python 3.13 refuses certificate authorities without keyUsage, which older clusters have
+    # Python 3.13's default, also on 3.12. It refuses authorities without keyUsage, which older clusters have.
+    if strict:
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    else:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 

@@ -1,0 +1,48 @@
+"""What a worker says when it can't work as it was set up."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.worker.conftest import StartWorker
+from tests.integration.worker.processes import Line
+
+
+def test_a_setting_that_contradicts_the_resource_ends_it_with_a_message(start_worker: StartWorker) -> None:
+    worker = start_worker(PYNENC__CONFIGBROKERREDIS__REDIS_URL="redis://:s3cret@elsewhere")
+    assert worker.exit_code() == 2
+    assert "PYNENC__CONFIGBROKERREDIS__REDIS_URL: set by the resource" in worker.log()
+    assert "s3cret" not in worker.log()
+    assert worker.pod.said() == []
+
+
+def test_an_app_that_is_not_there_ends_it_with_a_message(start_worker: StartWorker) -> None:
+    worker = start_worker(PYNENC_WORKER_APP="no_such_module")
+    assert worker.exit_code() == 1
+    assert "the app no_such_module can't be loaded" in worker.log()
+
+
+def test_an_app_of_another_id_is_not_run(start_worker: StartWorker, line: Line) -> None:
+    (line.folder / "pinned.py").write_text(
+        "from pynenc import Pynenc\nclass Pinned(Pynenc):\n    app_id = 'other'\napp = Pinned()\n"
+    )
+    worker = start_worker(PYNENC_WORKER_APP="pinned")
+    assert worker.exit_code() == 2
+    assert f"the app calls itself 'other', the resource's spec.appId is '{line.app_id}'" in worker.log()
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("--help",), 0), (("start",), 2)])
+def test_usage(next_python: Path, arguments: tuple[str, ...], code: int) -> None:
+    environment = {"PYTHONPATH": os.pathsep.join(("worker-image",)), "PYTHONDONTWRITEBYTECODE": "1"}
+    answer = subprocess.run(
+        [str(next_python), "-m", "pynenc_worker", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert answer.returncode == code
+    assert "usage: pynenc-worker" in answer.stdout + answer.stderr
