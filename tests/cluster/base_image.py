@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.cluster import long_command
-from tests.cluster.buildah import IMAGE_STORE_TIMEOUT, buildah, image_id
+from tests.cluster.buildah import IMAGE_STORE_TIMEOUT, call, image_id
 from tests.cluster.console import ClusterError, Progress
 from tests.cluster.paths import cache
 
@@ -28,7 +28,7 @@ def ensure() -> None:
         if not archive.exists():
             _bootstrap(archive)
         _import(archive, tag)
-    buildah("tag", tag, NAME)
+    call("tag", tag, NAME)
 
 
 def _bootstrap(archive: Path) -> None:
@@ -46,7 +46,7 @@ def _bootstrap(archive: Path) -> None:
         if done.code:
             raise ClusterError(
                 f"debootstrap of {SUITE} failed ({_last_line([*done.output, *done.errors])}): "
-                "is the Debian mirror reachable, and debootstrap installed (tests/cluster/debian-packages.txt)? Then try again."
+                "is the Debian mirror reachable? Then try again."
             )
         for name in UNUSED:
             for inside in (root / name).glob("*"):
@@ -68,7 +68,7 @@ def _import(archive: Path, tag: str) -> None:
         dockerfile = Path(folder) / "Dockerfile"
         dockerfile.write_text(f'FROM scratch\nADD {archive.name} /\nENV LANG=C.UTF-8\nCMD ["python3"]\n')
         (Path(folder) / archive.name).hardlink_to(archive)
-        buildah(
+        call(
             *("bud", "--isolation", "chroot", "--timestamp", "0", "--tag", tag, folder),
             timeout=IMAGE_STORE_TIMEOUT,
         )

@@ -7,8 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import base_image, long_command, membership, node_images
-from tests.cluster.buildah import IMAGE_STORE_TIMEOUT, buildah, image_id
+from tests.cluster import base_image, buildah, long_command, membership, node_images
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
 from tests.cluster.paths import ROOT, ClusterPaths, cache
@@ -44,6 +43,7 @@ IMAGES = (REDIS, OPERATOR, WORKER, DEMO)  # each after the one that it builds on
 def build(images: Iterable[Image] = IMAGES) -> dict[Image, str]:
     """Build these images, in this order, and return their ids; unchanged ones keep theirs and take a second or two."""
     with exclusive(cache() / "images" / "lock", "building images", timeout=2 * _BUILD_TIMEOUT):
+        buildah.tidy()
         base_image.ensure()
         configuration = machine_configuration()
         return {image: _build(image, configuration) for image in images}
@@ -60,7 +60,13 @@ def load(paths: ClusterPaths, images: dict[Image, str]) -> None:
     with tempfile.TemporaryDirectory(dir=cache() / "images", prefix="partial-") as folder:
         # One layout for all, so that the base's layers are written and read once.
         for image, number in missing.items():
-            buildah("push", "--disable-compression", number, f"oci:{folder}:{image.name}", timeout=IMAGE_STORE_TIMEOUT)
+            buildah.call(
+                "push",
+                "--disable-compression",
+                number,
+                f"oci:{folder}:{image.name}",
+                timeout=buildah.IMAGE_STORE_TIMEOUT,
+            )
         node_images.load_layout(paths, Path(folder))
     for image, number in missing.items():
         node_images.set_label(paths, image.name, _LABEL, number)
@@ -76,7 +82,7 @@ def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
     for image, reference in references.items():
         progress = Progress(f"pushing {reference}")
         try:
-            buildah("push", images[image], f"docker://{reference}", timeout=IMAGE_STORE_TIMEOUT)
+            buildah.call("push", images[image], f"docker://{reference}", timeout=buildah.IMAGE_STORE_TIMEOUT)
         except ClusterError as error:
             raise ClusterError(f"{error}\nCan you push there? `buildah login {registry.partition('/')[0]}`") from error
         progress.done()
@@ -105,11 +111,11 @@ def _build(image: Image, configuration: PipConfiguration | None) -> str:
                 line += ["--volume", f"{configuration.certificates.resolve()}:{CERTIFICATES}:ro"]
         line += ["--tag", image.name, "--file", str(image.dockerfile), str(image.context)]
         progress = Progress(f"building {image.name}")
-        done = long_command.run(["buildah", *line], progress, _step, timeout=_BUILD_TIMEOUT)
+        done = long_command.run(buildah.line(*line), progress, _step, timeout=_BUILD_TIMEOUT)
     if done.code:
         reason = "\n".join([*done.output, *done.errors][-30:])
         raise ClusterError(f"the build of {image.name} from {image.dockerfile} failed:\n{reason}")
-    number = image_id(image.name)
+    number = buildah.image_id(image.name)
     if number is None:
         raise ClusterError(f"buildah built no {image.name}, and said nothing: is another one removing images?")
     progress.done(number[:12])
