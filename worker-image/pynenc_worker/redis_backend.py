@@ -15,6 +15,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, s
 from pynenc_redis.conf.config_redis import ConfigRedis
 from pynenc_redis.util import mongo_client
 
+from pynenc_worker.config import ConfigError
 from pynenc_worker.index import InvocationIndex
 
 QUEUE_PAGE: Final = 10_000
@@ -27,8 +28,14 @@ class UrlCredentials(redis.CredentialProvider):
         self._read_url = read_url
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """What AUTH is sent with."""
-        options = _options(self._read_url())
+        """What AUTH is sent with.
+
+        :raises redis.AuthenticationError: there is no URL to read at the moment; tried again like a refused one
+        """
+        try:
+            options = _options(self._read_url())
+        except (ConfigError, ValueError) as error:
+            raise redis.AuthenticationError(type(error).__name__) from None
         password = options.get("password", "")
         username = options.get("username")
         return (username, password) if username else (password,)
