@@ -42,7 +42,7 @@ def run(
         if shutil.which(line[0]) is None:
             raise ClusterError(f"there is no `{line[0]}` on PATH: `make machine` gets what the cluster needs")
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *line],  # it ends with us, even if we are killed
+            ["setpriv", "--pdeathsig", "KILL", *line],  # it ends with us, even if we are killed
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             return
         os.killpg(process.pid, number)
         try:
-            process.wait(timeout=5)
+            process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             continue
 
