@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from tests.cluster import components, health, membership
-from tests.cluster.console import ClusterError, say
+from tests.cluster.console import ClusterError
 from tests.cluster.paths import ClusterPaths
 
 
@@ -25,11 +25,11 @@ def status(paths: ClusterPaths) -> int:
     """Print what the cluster is doing; 0 if it is usable."""
     pid = membership.init_pid(paths)
     found = health.problems(paths)
-    say(f"cluster {paths.name}: {'up' if not found else '; '.join(found)}")
+    print(f"cluster {paths.name}: {'up' if not found else '; '.join(found)}")
     if pid is not None:
         for name, state in health.component_states(paths).items():
-            say(f"  {name:25} {state:12} {components.log_of(paths, name)}")
-        say(f"  process 1 is {pid}; kubeconfig (inside its network only): {paths.kubeconfig}")
+            print(f"  {name:25} {state:12} {components.log_of(paths, name)}")
+        print(f"  process 1 is {pid}; kubeconfig (inside its network only): {paths.kubeconfig}")
     return 1 if found else 0
 
 

@@ -14,6 +14,10 @@ def root_of(cluster: str) -> str:
 def create(cluster: str) -> None:
     """Make the cluster's cgroup in every hierarchy."""
     for hierarchy in _hierarchies():
+        if (hierarchy / "cgroup.controllers").exists() and hierarchy == _MOUNT:
+            # In version 2 a cgroup has the controllers that the one above it passes on.
+            passed = " ".join(f"+{name}" for name in (hierarchy / "cgroup.controllers").read_text().split())
+            (hierarchy / "cgroup.subtree_control").write_text(passed)
         folder = hierarchy / root_of(cluster).lstrip("/")
         folder.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):  # empty at first in version 1, and then nothing may run in it

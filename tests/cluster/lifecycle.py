@@ -31,11 +31,11 @@ def up(paths: ClusterPaths) -> None:
     build([])
     with exclusive(paths.lock, f"starting or ending cluster {paths.name}", timeout=300):
         if membership.init_pid(paths) is not None:
-            found = health.problems(paths)
+            found = _outdated(paths) or health.problems(paths)
             if not found:
                 say(f"cluster {paths.name} is up already")
                 return
-            say(f"cluster {paths.name} is not healthy ({'; '.join(found)}): starting it anew")
+            say(f"cluster {paths.name}: {'; '.join(found)}: starting it anew")
         _clear(paths)
         progress = Progress(f"cluster {paths.name}")
         setup.write(paths)
@@ -71,6 +71,13 @@ def _clear(paths: ClusterPaths) -> None:
                     "`fuser -vm` on it names who uses it"
                 ) from error
             time.sleep(0.1)
+
+
+def _outdated(paths: ClusterPaths) -> list[str]:
+    """Programs whose definitions have changed since the cluster was started."""
+    running = paths.versions.read_text().splitlines() if paths.versions.exists() else []
+    current = setup.current_versions().splitlines()
+    return [f"it does not run {key}" for key in current if key not in running]
 
 
 def _start_init(paths: ClusterPaths) -> None:

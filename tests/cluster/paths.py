@@ -68,6 +68,11 @@ class ClusterPaths:
         return self.state / "components.json"
 
     @property
+    def versions(self) -> Path:
+        """Which builds of the programs the cluster was started from."""
+        return self.state / "versions"
+
+    @property
     def kubeconfig(self) -> Path:
         return self.state / "admin.kubeconfig"
 

@@ -7,7 +7,7 @@ from tests.cluster.control_plane import API_SERVICE_IP, write_audit_policy
 from tests.cluster.node import NODE
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.pki import Authority, signing_key
-from tests.cluster.programs import command
+from tests.cluster.programs import PROGRAMS, command
 
 _USERS = {  # file -> user and groups, as Kubernetes' own roles expect them
     "admin": ("kubernetes-admin", "system:masters"),
@@ -17,6 +17,11 @@ _USERS = {  # file -> user and groups, as Kubernetes' own roles expect them
     "coredns": (dns.USER,),
     NODE.name: (f"system:node:{NODE.name}", "system:nodes"),
 }
+
+
+def current_versions() -> str:
+    """The builds that a cluster started now consists of, a line for each."""
+    return "".join(f"{program.key}\n" for program in PROGRAMS.values())
 
 
 def write(paths: ClusterPaths) -> None:
@@ -42,4 +47,5 @@ def write(paths: ClusterPaths) -> None:
     (paths.state / "dns.json").write_text(json.dumps(dns.manifests(NODE)))
     paths.resolv_conf.write_text(dns.resolv_conf())
     node.write(NODE, paths)
+    paths.versions.write_text(current_versions())
     oci.write_archive(paths.state / "pause.tar", node.PAUSE_IMAGE, command("pause"))

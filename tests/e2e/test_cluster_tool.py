@@ -13,6 +13,7 @@ import pytest
 
 from tests.cluster import cgroups, images, membership
 from tests.cluster.paths import ROOT, ClusterPaths
+from tests.cluster.programs import PROGRAMS
 
 PATHS = ClusterPaths("pynenc-tool-test")
 TOOL = [sys.executable, "-m", "tests.cluster"]
@@ -100,10 +101,12 @@ def test_up_takes_under_thirty_seconds_and_is_idempotent() -> None:
     pid = membership.init_pid(PATHS)
     assert "up already" in tool("up").stderr
     assert membership.init_pid(PATHS) == pid
-    assert tool("status").stderr.startswith(f"cluster {PATHS.name}: up")
+    assert tool("status").stdout.startswith(f"cluster {PATHS.name}: up")
     version = json.loads(tool("kubectl", "version", "-o", "json").stdout)
-    assert {version[side]["gitVersion"] for side in ("clientVersion", "serverVersion")} == {"v1.36.3"}
-    assert tool("helm", "version", "--template", "{{.Version}}").stdout == "v4.3.1"
+    assert {version[side]["gitVersion"] for side in ("clientVersion", "serverVersion")} == {
+        f"v{PROGRAMS['kubernetes'].version}"
+    }
+    assert tool("helm", "version", "--template", "{{.Version}}").stdout == f"v{PROGRAMS['helm'].version}"
 
 
 @pytest.mark.usefixtures("up")
@@ -140,8 +143,8 @@ def test_a_crashed_component_is_named_and_the_next_up_mends_it() -> None:
     victim = next(pid for pid in children_of(before) if "kube-scheduler" in command_of(pid))
     os.kill(victim, signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while "kube-scheduler killed by SIGKILL" not in (status := tool("status", check=False)).stderr:
-        assert time.monotonic() < deadline, status.stderr
+    while "kube-scheduler killed by SIGKILL" not in (status := tool("status", check=False)).stdout:
+        assert time.monotonic() < deadline, status.stdout
         time.sleep(0.2)
     assert status.returncode == 1
     assert "starting it anew" in tool("up").stderr
