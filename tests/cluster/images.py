@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import base_image, buildah, long_command, membership, node_images
+from tests.cluster import base_image, buildah, image_inputs, long_command, membership, node_images
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
 from tests.cluster.paths import ROOT, ClusterPaths, cache
@@ -100,6 +100,11 @@ def build_and_load() -> None:
 
 
 def _build(image: Image, configuration: PipConfiguration | None) -> str:
+    inputs = image_inputs.digest(image.dockerfile, image.context, buildah.image_id(image.base) or "")
+    number = buildah.image_id(image.name)
+    if number and image_inputs.is_built(image.name, inputs, number):
+        say(f"{image.name} is unchanged: {number[:12]}")
+        return number
     line = ["bud", "--isolation", "chroot", "--layers", "--timestamp", "0", "--build-arg", f"BASE_IMAGE={image.base}"]
     with ExitStack() as stack:
         if configuration:
@@ -118,6 +123,7 @@ def _build(image: Image, configuration: PipConfiguration | None) -> str:
     number = buildah.image_id(image.name)
     if number is None:
         raise ClusterError(f"buildah built no {image.name}, and said nothing: is another one removing images?")
+    image_inputs.note_built(image.name, inputs, number)
     progress.done(number[:12])
     return number
 
