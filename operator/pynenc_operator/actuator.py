@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
 from pynenc_operator.model import Decision, Delete, Drain, Key, Step
-from pynenc_operator.podspec import build_worker_pod, pod_name
+from pynenc_operator.podspec import PodBuilder, pod_name
 from pynenc_operator.status import Problem
 from pynenc_worker import contract
 
@@ -43,8 +43,9 @@ class Outcome:
 class Actuator:
     """Writes to the pods of runners; one decision of one runner at a time."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, build_pod: PodBuilder) -> None:
         self._kube = kube
+        self._build_pod = build_pod
         self._writes = asyncio.Semaphore(CONCURRENT_WRITES)
 
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
@@ -94,7 +95,7 @@ class Actuator:
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
         async with self._writes:
             try:
-                pod = await self._kube.create_pod(key.namespace, build_worker_pod(runner, name))
+                pod = await self._kube.create_pod(key.namespace, self._build_pod(runner, name))
             except AlreadyExists:
                 await self._name_exists(key, runner, name, outcome)
                 return None

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import signal
 import time
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import REGISTRY
@@ -29,6 +30,7 @@ from pynenc_operator.leader import Leader
 from pynenc_operator.metrics import OperatorMetrics, RunnerState
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.workqueue import WorkQueue
@@ -115,6 +117,7 @@ class App:
             kube=kube,
             depths=depths,
             access=Access(kube, self._config.worker_cluster_role),
+            build_pod=partial(build_worker_pod, relaxed_x509=self._config.relaxed_x509),
             pods=pods,
             runners=runners,
             now=self._clock.now,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pynenc_operator.actuator import Outcome
 from pynenc_operator.kube import Forbidden, Invalid, Kube, KubeError
 from pynenc_operator.model import Decision, Key, Reason
-from pynenc_operator.podspec import build_worker_pod, template_hash
+from pynenc_operator.podspec import PodBuilder, template_hash
 from pynenc_operator.status import Problem
 
 type Json = dict[str, Any]
@@ -43,8 +43,9 @@ class _Attempts:
 class Creation:
     """Remembers, for each runner's present template, what came of making pods of it."""
 
-    def __init__(self, kube: Kube, now: Callable[[], float]) -> None:
+    def __init__(self, kube: Kube, build_pod: PodBuilder, now: Callable[[], float]) -> None:
         self._kube = kube
+        self._build_pod = build_pod
         self._now = now
         self._attempts: dict[Key, _Attempts] = {}
 
@@ -55,7 +56,7 @@ class Creation:
         if attempts is None or attempts.template != template:
             attempts = self._attempts[key] = _Attempts(template)
         if attempts.verdict.valid is None and self._now() >= attempts.not_before:
-            pod = build_worker_pod(runner, f"{key.name}-template-check")
+            pod = self._build_pod(runner, f"{key.name}-template-check")
             try:
                 await self._kube.create_pod(key.namespace, pod, dry_run=True)
             except KubeError as error:

@@ -5,7 +5,7 @@ Pure. A pod is `restartPolicy: Never`: one pod is one runner's life.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pynenc_operator import labels
@@ -43,6 +43,8 @@ _MERGE_KEYS: Final[Mapping[str, str]] = {
 }
 
 type Json = dict[str, Any]
+# Builds the pod of a runner that has this name.
+type PodBuilder = Callable[[Json, str], Json]
 
 
 def template_hash(spec: Json) -> str:
@@ -63,8 +65,11 @@ def service_account(spec: Json) -> str:
     return name
 
 
-def build_worker_pod(runner: Json, name: str) -> Json:
-    """Build the pod `name` of a MultiThreadRunner (the object as the API server gives it)."""
+def build_worker_pod(runner: Json, name: str, *, relaxed_x509: bool = False) -> Json:
+    """Build the pod `name` of a MultiThreadRunner (the object as the API server gives it).
+
+    `relaxed_x509`: the worker accepts a cluster CA without the key usage that Python demands since 3.13.
+    """
     meta, spec = runner["metadata"], runner["spec"]
     template = spec.get("template", {})
     own_labels = {
@@ -89,7 +94,7 @@ def build_worker_pod(runner: Json, name: str) -> Json:
             },
             "ownerReferences": [owner_reference(runner)],
         },
-        "spec": merge(_default_pod_spec(meta["namespace"], spec), template.get("spec", {})),
+        "spec": merge(_default_pod_spec(meta["namespace"], spec, relaxed_x509), template.get("spec", {})),
     }
     if wanted.get("annotations"):
         pod["metadata"]["annotations"] = dict(wanted["annotations"])
@@ -124,7 +129,7 @@ def merge(base: Any, over: Any, key: str | None = None) -> Any:  # noqa: ANN401 
     return over
 
 
-def _default_pod_spec(namespace: str, spec: Json) -> Json:
+def _default_pod_spec(namespace: str, spec: Json, relaxed_x509: bool) -> Json:  # noqa: FBT001
     volumes: list[Json] = [
         {"name": "tmp", "emptyDir": {}},
         {
@@ -139,9 +144,10 @@ def _default_pod_spec(namespace: str, spec: Json) -> Json:
         {"name": "pynenc-podinfo", "mountPath": contract.PODINFO_DIR, "readOnly": True},
     ]
     backend_env, backend_volumes, backend_mounts = _backend(namespace, spec["backend"])
+    tls_env = [{"name": contract.ENV_TLS_STRICT, "value": "false"}] if relaxed_x509 else []
     worker: Json = {
         "name": WORKER,
-        "env": merge(_environment(spec) + backend_env, spec.get("env", []), "name"),
+        "env": merge(_environment(spec) + backend_env + tls_env, spec.get("env", []), "name"),
         "ports": [{"name": "metrics", "containerPort": contract.METRICS_PORT}],
         "volumeMounts": mounts + backend_mounts,
         "securityContext": {

@@ -19,6 +19,7 @@ from pynenc_operator.creation import Creation
 from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Decision, Key, Mode, Observation, QueueDepth, RunnerSpec, WorkerPod
 from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.podspec import PodBuilder
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
@@ -52,6 +53,7 @@ class Reconciler:
         kube: Kube,
         depths: QueueDepths,
         access: Access,
+        build_pod: PodBuilder,
         pods: PodCache,
         runners: RunnerCache,
         now: Callable[[], float],
@@ -66,8 +68,8 @@ class Reconciler:
         self._now = now
         self._resync_seconds = resync_seconds
         self._instance = instance
-        self._actuator = Actuator(kube)
-        self._creation = Creation(kube, now)
+        self._actuator = Actuator(kube, build_pod)
+        self._creation = Creation(kube, build_pod, now)
         self._memory: dict[Key, _Memory] = {}
         self.table: dict[Key, Json] = {}  # the latest status of each runner, written or not: for metrics
 

@@ -14,8 +14,6 @@ ENV_SERVICEACCOUNT_DIR: Final = "PYNENC_WORKER_SERVICEACCOUNT_DIR"
 ENV_PODINFO_DIR: Final = "PYNENC_WORKER_PODINFO_DIR"
 ENV_BACKEND_DIR: Final = "PYNENC_WORKER_BACKEND_DIR"
 ENV_METRICS_ADDRESS: Final = "PYNENC_WORKER_METRICS_ADDRESS"
-# "false" accepts a cluster CA that Python 3.13's strict checks refuse (no keyUsage extension).
-ENV_TLS_STRICT: Final = "PYNENC_WORKER_TLS_STRICT"
 ENV_API_HOST: Final = "KUBERNETES_SERVICE_HOST"
 ENV_API_PORT: Final = "KUBERNETES_SERVICE_PORT"
 
@@ -89,7 +87,7 @@ class WorkerConfig:
                 ),
                 port=_whole(environ, ENV_API_PORT, 443, lowest=1, highest=HIGHEST_PORT),
                 serviceaccount_dir=Path(environ.get(ENV_SERVICEACCOUNT_DIR) or SERVICEACCOUNT_DIR),
-                tls_strict=_flag(environ, ENV_TLS_STRICT, default=True),
+                tls_strict=_flag(environ, contract.ENV_TLS_STRICT, default=True),
             ),
         )
 

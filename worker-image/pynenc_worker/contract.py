@@ -59,6 +59,7 @@ ENV_APP: Final = "PYNENC_WORKER_APP"  # the module, as `pynenc --app` takes it
 ENV_BACKEND: Final = "PYNENC_WORKER_BACKEND"  # redis | rabbitmq | mongodb | sqlite
 ENV_BACKEND_URL: Final = "PYNENC_WORKER_BACKEND_URL"  # when the URL stands in the resource itself
 ENV_DRAIN_TIMEOUT: Final = "PYNENC_WORKER_DRAIN_TIMEOUT_SECONDS"
+ENV_TLS_STRICT: Final = "PYNENC_WORKER_TLS_STRICT"  # false: accept a cluster CA without keyUsage
 ENV_METRICS_PORT: Final = "PYNENC_WORKER_METRICS_PORT"
 ENV_POD_NAME: Final = "POD_NAME"
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"

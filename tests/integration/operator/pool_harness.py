@@ -10,6 +10,7 @@ from pynenc_operator import labels
 from pynenc_operator.kube import Kube
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.queuedepth import DepthWindow, Reading
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.status import Problem, rfc3339
@@ -62,6 +63,7 @@ class Pool:
             kube=kube,
             depths=self.depths,  # type: ignore[arg-type]
             access=NoAccess(),  # type: ignore[arg-type]
+            build_pod=build_worker_pod,
             pods=self.pods,
             runners=self.runners,
             now=self.now,

@@ -87,3 +87,11 @@ def test_what_pods_are_made_of_changes_the_hash(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [{"minReplicas": 2}, {"replicas": 3}, {"mode": "Paused"}, {"idleTimeoutSeconds": 9}])
 def test_what_only_scales_does_not(change: dict[str, Any]) -> None:
     assert template_hash(runner(**change)["spec"]) == template_hash(runner()["spec"])
+
+
+def test_a_relaxed_operator_has_relaxed_workers() -> None:
+    def told(pod: dict[str, Any]) -> dict[str, Any]:
+        return {item["name"]: item.get("value") for item in pod["spec"]["containers"][0]["env"]}
+
+    assert contract.ENV_TLS_STRICT not in told(build_worker_pod(runner(), "reports-0"))
+    assert told(build_worker_pod(runner(), "reports-0", relaxed_x509=True))[contract.ENV_TLS_STRICT] == "false"
