@@ -76,13 +76,15 @@ def load(paths: ClusterPaths, images: dict[Image, str]) -> None:
 def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
     """Push images to a registry (`host/path`) and return their references; the id in the tag keeps versions apart.
 
-    Credentials are those of `buildah login`.
+    Credentials are those of `buildah login`. As docker does, it asks no certificate of a registry on loopback.
     """
+    host = registry.partition("/")[0].partition(":")[0]
+    verify = f"--tls-verify={'false' if host == 'localhost' or host.startswith('127.') else 'true'}"
     references = {image: f"{registry}/{image.repository}:dev-{number[:12]}" for image, number in images.items()}
     for image, reference in references.items():
         progress = Progress(f"pushing {reference}")
         try:
-            buildah.call("push", images[image], f"docker://{reference}", timeout=buildah.IMAGE_STORE_TIMEOUT)
+            buildah.call("push", verify, images[image], f"docker://{reference}", timeout=buildah.IMAGE_STORE_TIMEOUT)
         except ClusterError as error:
             raise ClusterError(f"{error}\nCan you push there? `buildah login {registry.partition('/')[0]}`") from error
         progress.done()
