@@ -43,13 +43,13 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def show(self, seen: Observed) -> None:
-        """Show it as it is now."""
+    def show(self, seen: Observed, *, last: bool = False) -> None:
+        """Show it as it is now; for the last time also if a line was printed just before."""
         if self._live:
             self._live.update(table(seen, self._max_pods, time.time()), refresh=True)
             return
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next and not last:
             return
         text = figures(seen)
         news = [doing for name, doing in seen.doings.items() if name not in self._told]

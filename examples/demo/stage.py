@@ -40,16 +40,18 @@ def clear(client: Client) -> None:
 
     They are given a second: nobody waits for an earlier demo's tasks.
     """
-    now = ("--ignore-not-found", "--wait=false")
-    client.kubectl("delete", labels.PLURAL, "--all", *IN, *now)
-    client.kubectl("delete", "job", PRODUCER, *IN, *now, "--cascade=background")
+    # Orphaned: else they would first be deleted with their own grace, which is an hour.
+    client.kubectl(
+        "delete", labels.PLURAL, "--all", *IN, "--cascade=orphan", f"--timeout={_READY_WITHIN}s", timeout=150
+    )
+    client.kubectl("delete", "job", PRODUCER, *IN, "--ignore-not-found", "--wait=false", "--cascade=background")
     selectors = (labels.ALL_WORKERS, f"{labels.APP_NAME}={PRODUCER}")
     deadline = time.monotonic() + _GONE_WITHIN
     # Once more after the last: the operator may just have been creating one when its runner was deleted.
     again = False
     while (left := [name for selector in selectors for name in _delete_pods(client, selector)]) or again:
         again = bool(left)
-        if time.monotonic() > deadline:
+        if left and time.monotonic() > deadline:
             raise ClusterError(
                 f"pods of an earlier demo are still there after {_GONE_WITHIN:.0f} s: {', '.join(left)}. "
                 f"`kubectl describe pod --namespace {NAMESPACE}` says what they wait for"

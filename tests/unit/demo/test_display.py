@@ -48,10 +48,13 @@ def test_without_a_terminal_a_line_is_printed_only_when_something_changed(
     assert "note of e1" not in second
 
 
-def test_lines_are_at_least_a_second_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_at_least_a_second_apart_but_the_last_one_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     feed = busy()
     with Display(10) as display:
         display.show(feed.seen)
         feed.pods(103.0, pod("MODIFIED", "reports-1", "idle"))
         display.show(feed.seen)
-    assert len(capsys.readouterr().out.splitlines()) == 1
+        assert len(capsys.readouterr().out.splitlines()) == 1
+        display.show(feed.seen, last=True)
+        display.show(feed.seen, last=True)
+    assert "1 idle, 1 active" in capsys.readouterr().out
