@@ -236,3 +236,9 @@ class Decision:
     def acts(self) -> bool:
         """Whether carrying it out writes anything."""
         return bool(self.create or self.cancels or self.drains or self.deletes)
+
+    @property
+    def scales(self) -> bool:
+        """Whether it changes how many pods serve; to clear away those whose life is over does not."""
+        over = {Reason.DRAINED, Reason.SILENT, Reason.ENDED}
+        return bool(self.create or self.cancels or self.drains or any(step.reason not in over for step in self.deletes))

@@ -99,7 +99,7 @@ class Reconciler:
             memory.name_taken = outcome.name_taken or memory.name_taken
             seen = replace(seen, pods=self._own_pods(key, runner))
         facts = status.Facts(problem, verdict.problem, verdict.valid, memory.name_taken)
-        await self._report(key, runner, facts, seen, decision, scaled=outcome.acted)
+        await self._report(key, runner, facts, seen, decision, scaled=outcome.acted and decision.scales)
         return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
 
     async def _resync(self, key: Key, runner: Json) -> None:

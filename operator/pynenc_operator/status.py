@@ -64,7 +64,7 @@ class Report:
     decision: Decision
     depth: QueueDepth | None
     facts: Facts
-    scaled: bool = False  # something was created, asked to leave or deleted just now
+    scaled: bool = False  # how many pods serve was changed just now
     start_seconds: int | None = None
 
 

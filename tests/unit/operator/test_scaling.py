@@ -78,6 +78,7 @@ def test_an_unknown_depth_holds() -> None:
 
 def test_an_unknown_depth_does_not_stop_finished_drains() -> None:
     decision = decide(RunnerSpec(), seen(drained("a"), depth=None), NOW)
+    assert not decision.scales
     assert [(step.pod.name, step.reason) for step in decision.deletes] == [("a", Reason.DRAINED)]
 
 
