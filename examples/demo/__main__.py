@@ -35,8 +35,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\ninterrupted. {chosen.name} goes on by itself, and so does the pool. {_left(chosen)}")
-        print("`make demo` starts the demo anew.")
+        print(f"\ninterrupted. What runs on {chosen.name} goes on by itself. {_left(chosen)}")
+        print("The same command starts the demo anew.")
         return 130
 
 
