@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pynenc_worker.clock import ServerClock
 from pynenc_worker.config import ApiConfig, PodIdentity
@@ -45,8 +45,10 @@ class PodApi:
         self._path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/status"
         self._connection: http.client.HTTPSConnection | None = None
 
-    def patch_annotations(self, annotations: Mapping[str, str | None]) -> None:
+    def patch_annotations(self, annotations: Mapping[str, str | None]) -> bool:
         """Set these annotations, None removes one. The uid keeps a later pod of the same name from being meant.
+
+        Returns whether the pod is being deleted: SIGTERM says so too, but not to a process that has only just begun.
 
         :raises ApiRefusedError: rights, admission, or the pod is not ours any more
         :raises ApiUnreachableError: everything that may go away by itself
@@ -54,17 +56,18 @@ class PodApi:
         body = json.dumps({"metadata": {"uid": self._uid, "annotations": dict(annotations)}}).encode()
         kept = self._connection is not None
         try:
-            status, text, retry_after = self._send(body)
+            status, answer, retry_after = self._send(body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept:
                 raise ApiUnreachableError(type(error).__name__) from None
             # The server closes a kept connection that was unused for a while: once more on a new one.
-            status, text, retry_after = self._send_anew(body)
+            status, answer, retry_after = self._send_anew(body)
         if status in REFUSALS:
-            raise ApiRefusedError(status, text)
+            raise ApiRefusedError(status, _message(status, answer))
         if status >= http.client.MULTIPLE_CHOICES:
-            raise ApiUnreachableError(f"HTTP {status}: {text}", retry_after)
+            raise ApiUnreachableError(f"HTTP {status}: {_message(status, answer)}", retry_after)
+        return "deletionTimestamp" in _object(answer).get("metadata", {})
 
     def close(self) -> None:
         """Drop the connection; the next call makes a new one."""
@@ -72,14 +75,14 @@ class PodApi:
             self._connection.close()
             self._connection = None
 
-    def _send_anew(self, body: bytes) -> tuple[int, str, float]:
+    def _send_anew(self, body: bytes) -> tuple[int, bytes, float]:
         try:
             return self._send(body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise ApiUnreachableError(type(error).__name__) from None
 
-    def _send(self, body: bytes) -> tuple[int, str, float]:
+    def _send(self, body: bytes) -> tuple[int, bytes, float]:
         token = (self._config.serviceaccount_dir / "token").read_text(encoding="utf-8").strip()  # the kubelet renews it
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(
@@ -99,7 +102,7 @@ class PodApi:
         response = self._connection.getresponse()
         answer = response.read()
         self.clock.learn(response.headers.get("Date"), sent, time.time())
-        return response.status, _message(response.status, answer), _retry_after(response.headers.get("Retry-After"))
+        return response.status, answer, _retry_after(response.headers.get("Retry-After"))
 
 
 def _tls(authority: Path, *, strict: bool) -> ssl.SSLContext:
@@ -112,15 +115,18 @@ def _tls(authority: Path, *, strict: bool) -> ssl.SSLContext:
     return context
 
 
-def _message(status: int, body: bytes) -> str:
-    """The words of a refusal; an accepted answer is the whole pod, which nobody needs."""
-    if status < http.client.MULTIPLE_CHOICES:
-        return ""
+def _message(status: int, answer: bytes) -> str:
+    """The words of a refusal."""
+    return str(_object(answer).get("message") or http.client.responses.get(status, ""))[:300]
+
+
+def _object(answer: bytes) -> dict[str, Any]:
+    """The answer's JSON object; an empty one if it is none, as a proxy's may be."""
     try:
-        answer = json.loads(body)
+        found = json.loads(answer)
     except ValueError:
-        return http.client.responses.get(status, "")
-    return str(answer.get("message", ""))[:300] if isinstance(answer, dict) else ""
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _retry_after(header: str | None) -> float:

@@ -127,7 +127,7 @@ class Reporter(threading.Thread):
         offset = self._api.clock.offset
         since = datetime.fromtimestamp(time.time() - (self._clock() - report.since) + offset, tz=UTC)
         try:
-            self._api.patch_annotations(annotations(report, since, recovered))
+            deleted = self._api.patch_annotations(annotations(report, since, recovered))
         except ApiRefusedError as error:
             self._refused(error)
         except ApiUnreachableError as error:
@@ -137,6 +137,9 @@ class Reporter(threading.Thread):
             log.info("reported: %s", report.state.value)
             self._backoff.reset()
             self._refused_since = None
+            if deleted and not self._drain.stopping:  # before the report counts, with which work may be taken
+                log.info("the pod is being deleted, and the signal was missed: draining, then leaving")
+                self._drain.stop("the pod is being deleted")
             with self._accepted:
                 self._told = (report, offset)
                 self._told_recovered = frozenset(recovered.split())

@@ -79,9 +79,11 @@ def start_worker(
     """Start a worker with a pod of its own; keyword arguments are more environment variables."""
     workers: list[Worker] = []
 
-    def start(*, wrapper: tuple[str, ...] = (), **settings: str) -> Worker:
+    def start(*, wrapper: tuple[str, ...] = (), deleted: bool = False, **settings: str) -> Worker:
         name = f"worker-{len(workers)}"
         pod = Pod(half_cluster, api, granted_namespace, name, line.folder / name)
+        if deleted:
+            pod.delete()
         workers.append(Worker(line, pod, api, wrapper=wrapper, **settings))
         return workers[-1]
 

@@ -64,6 +64,11 @@ class Pod:
         selected = f"fieldSelector=metadata.name%3D{name}&resourceVersion={created['metadata']['resourceVersion']}"
         self._history = f"/api/v1/namespaces/{namespace}/pods?{selected}"
 
+    def delete(self) -> None:
+        """Delete it with a grace period. Without a kubelet only a finalizer keeps the object meanwhile."""
+        self._api.request("PATCH", self._path, {"metadata": {"finalizers": ["pynenc.org/under-test"]}})
+        self._api.request("DELETE", self._path)
+
     def annotations(self) -> dict[str, str]:
         """What stands on the pod now."""
         found: dict[str, str] = self._api.request("GET", self._path)["metadata"].get("annotations", {})

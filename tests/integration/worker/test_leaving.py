@@ -33,6 +33,17 @@ def test_sigterm_lets_running_tasks_finish_once(start_worker: StartWorker, produ
     assert second.exit_code() == 0
 
 
+def test_a_worker_that_missed_its_signal_sees_that_its_pod_is_being_deleted(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    producer.call("nap", name="a", seconds=0.1)
+    worker = start_worker(deleted=True)  # no SIGTERM: as if it had come before Python could set a handler
+    assert worker.exit_code() == 0
+    assert worker.pod.state() == "drained"
+    assert line.executions() == []
+    assert producer("queued") == 1
+
+
 def test_a_drain_request_is_answered_and_can_be_taken_back(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:

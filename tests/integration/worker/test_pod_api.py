@@ -42,6 +42,12 @@ def test_annotations_are_set_and_removed_and_others_stay(pod_api: PodApi, pod: P
     assert pod_api.clock.offset == 0.0
 
 
+def test_an_answer_tells_that_the_pod_is_being_deleted(pod_api: PodApi, pod: Pod) -> None:
+    assert not pod_api.patch_annotations({contract.WORKER_STATE: "idle"})
+    pod.delete()
+    assert pod_api.patch_annotations(ACTIVE)
+
+
 def test_a_connection_that_the_server_has_closed_is_made_anew(pod_api: PodApi, pod: Pod) -> None:
     pod_api.patch_annotations({contract.WORKER_STATE: "idle"})
     kept = pod_api._connection

@@ -26,12 +26,14 @@ class Api:
         self.written: list[Mapping[str, str | None]] = []
         self.error: Exception | None = None
         self.tries = 0
+        self.deleted = False
 
-    def patch_annotations(self, annotations: Mapping[str, str | None]) -> None:
+    def patch_annotations(self, annotations: Mapping[str, str | None]) -> bool:
         self.tries += 1
         if self.error is not None:
             raise self.error
         self.written.append(annotations)
+        return self.deleted
 
     def states(self) -> list[str | None]:
         return [one[contract.WORKER_STATE] for one in self.written]
