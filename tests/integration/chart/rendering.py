@@ -59,3 +59,10 @@ def name_of(each: Json) -> str:
     """An object's name in its namespace, if it has one."""
     name: str = each["metadata"]["name"]
     return name
+
+
+def environment(objects: list[Json]) -> dict[str, str]:
+    """The variables of the operator's container; those that come from its pod are empty."""
+    [deployment] = of_kind(objects, "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {variable["name"]: variable.get("value", "") for variable in container["env"]}

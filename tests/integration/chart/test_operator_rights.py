@@ -4,31 +4,8 @@ import pytest
 
 from tests.integration.chart.caller import MERGE_PATCH, Caller
 from tests.integration.chart.conftest import UNWATCHED, WATCHED, Release, bind, role_binding, worker_pod
-from tests.integration.chart.rendering import RELEASE, Json, of_kind, render
-
-WORKERS = f"{RELEASE}-workers"
-
-type Right = tuple[str, str, str, str]  # verb, API group, resource, name ("" is any)
-
-# Where runners are served.
-SERVING: set[Right] = {
-    *((verb, "pynenc.org", "multithreadrunners", "") for verb in ("get", "list", "watch")),
-    ("patch", "pynenc.org", "multithreadrunners/status", ""),
-    *((verb, "", "pods", "") for verb in ("get", "list", "watch", "create", "delete")),
-    ("patch", "", "pods/status", ""),
-    ("get", "", "secrets", ""),
-    *((verb, "", "serviceaccounts", "") for verb in ("get", "create")),
-    *((verb, "rbac.authorization.k8s.io", "rolebindings", "") for verb in ("get", "create", "update")),
-    ("bind", "rbac.authorization.k8s.io", "clusterroles", WORKERS),
-    *((verb, "events.k8s.io", "events", "") for verb in ("create", "patch")),
-}
-
-# In the operator's own namespace.
-LEADING: set[Right] = {
-    ("create", "coordination.k8s.io", "leases", ""),
-    ("get", "coordination.k8s.io", "leases", RELEASE),
-    ("update", "coordination.k8s.io", "leases", RELEASE),
-}
+from tests.integration.chart.rendering import of_kind, render
+from tests.integration.chart.rights import LEADING, SERVING, WORKERS, Right, rights
 
 # What an operator of this kind often holds, and this one does not.
 NEVER: set[Right] = {
@@ -47,18 +24,6 @@ NEVER: set[Right] = {
     ("list", "", "namespaces", ""),
     ("list", "apiextensions.k8s.io", "customresourcedefinitions", ""),
 }
-
-
-def rights(rules: list[Json]) -> set[Right]:
-    """The rules of a role, one by one; the workers' role by a name without its namespace."""
-    return {
-        (verb, group, resource, name.partition(".")[0])
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        for name in rule.get("resourceNames", [""])
-    }
 
 
 def may(caller: Caller, right: Right, namespace: str, release: Release) -> bool:

@@ -10,7 +10,7 @@ import yaml
 from pynenc_operator.config import OperatorConfig
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
-from tests.integration.chart.rendering import CHART, Json, helm, helm_template, name_of, of_kind, render
+from tests.integration.chart.rendering import CHART, Json, environment, helm, helm_template, name_of, of_kind, render
 from tests.integration.conftest import CRD_FILE
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
@@ -37,12 +37,6 @@ def cluster_scoped(objects: list[Json]) -> set[tuple[str, str]]:
     """Kind and name of what belongs to no namespace, the CRD apart, of which a cluster has one."""
     found = {(o["kind"], name_of(o)) for o in objects if "namespace" not in o["metadata"]}
     return {(kind, name) for kind, name in found if kind != "CustomResourceDefinition"}
-
-
-def environment(objects: list[Json]) -> dict[str, str]:
-    [deployment] = of_kind(objects, "Deployment")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
 
 @pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)
