@@ -6,17 +6,16 @@ quota or an outage, is tried again after 5, 20, 80 s and then every 300 s, not a
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from pynenc_operator.actuator import Outcome
+from pynenc_operator.failures import retry_after
 from pynenc_operator.kube import Forbidden, Invalid, Kube, KubeError
 from pynenc_operator.model import Decision, Key, Reason
 from pynenc_operator.podspec import PodBuilder, template_hash
 from pynenc_operator.status import Problem
 
 type Json = dict[str, Any]
-
-RETRY_SECONDS: Final = (5.0, 20.0, 80.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class _Attempts:
     limit: Reason | None = None
 
     def refused(self, now: float) -> None:
-        self.not_before = now + RETRY_SECONDS[min(self.refusals, len(RETRY_SECONDS) - 1)]
         self.refusals += 1
+        self.not_before = now + retry_after(self.refusals)
 
 
 class Creation:

@@ -17,14 +17,6 @@ class Key(NamedTuple):
     name: str
 
 
-class Mode(StrEnum):
-    """How much the operator may do for a runner."""
-
-    AUTO = "Auto"
-    PAUSED = "Paused"
-    SHADOW = "Shadow"
-
-
 class Reason(StrEnum):
     """Why something is decided: the one vocabulary of status, events and metrics."""
 
@@ -37,6 +29,8 @@ class Reason(StrEnum):
     MAX_REPLICAS = "MaxReplicas"
     SCALE_UP_LIMIT = "ScaleUpLimit"
     QUOTA = "QuotaExceeded"
+    START_FAILURES = "StartFailures"
+    TEMPLATE = "TemplateChanged"
     IDLE_TIMEOUT = "IdleTimeout"
     NOT_NEEDED = "NotNeeded"
     ABOVE_MAXIMUM = "AboveMaximum"
@@ -52,6 +46,7 @@ class DrainCause(StrEnum):
 
     IDLE = "idle"
     ABOVE_MAXIMUM = "above-maximum"
+    TEMPLATE = "template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +86,14 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the platform can't run a pod's worker, in its own words."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerPod:
     """A slim view of one pod that a runner owns."""
 
@@ -105,6 +108,9 @@ class WorkerPod:
     failed: bool = False  # ended otherwise than by exit code 0
     ended_at: float | None = None
     container_started: bool = False
+    started_at: float | None = None  # when the worker container started
+    disrupted: bool = False  # evicted, or its node drained: no fault of its own
+    trouble: Trouble | None = None
     ready: bool = False
     status: WorkerStatus | None = None
     drain_request: str | None = None
@@ -122,38 +128,12 @@ class WorkerPod:
 
 
 @dataclass(frozen=True, slots=True)
-class ScaleUpLimit:
-    """At most `max_pods` pods created for demand in any `period_seconds`."""
+class Failures:
+    """Failures of a template's pods that stand: how many waves of them, and when the last began."""
 
-    max_pods: int
-    period_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerDownFloor:
-    """A floor of `replicas` once the broker has been unreachable for `after_seconds`."""
-
-    replicas: int
-    after_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerSpec:
-    """What of a MultiThreadRunner's spec bears on scaling. pre: 0 <= min <= max, 1 <= threads."""
-
-    min_replicas: int = 0
-    max_replicas: int = 10
-    enforce_max_replicas: bool = False
-    max_threads: int = 1
-    idle_timeout_seconds: int = 60
-    pin: int | None = None
-    mode: Mode = Mode.AUTO
-    poll_interval_seconds: int = 1
-    drain_timeout_seconds: int = 3600
-    start_deadline_seconds: int | None = None
-    scale_up: ScaleUpLimit | None = None
-    broker_down: BrokerDownFloor | None = None
-    failed_pods_history_limit: int = 3
+    template_hash: str
+    count: int
+    last_time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +155,8 @@ class Observation:
 
     pods: tuple[WorkerPod, ...]
     depth: QueueDepth | None
+    template: str  # hash of the present template
+    failures: Failures | None = None  # of the present template
     broker_down_since: float | None = None
     start_seconds: int | None = None  # learned: from a pod's creation to its first report
 

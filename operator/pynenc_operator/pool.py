@@ -6,7 +6,8 @@ Pure. Each word here is one of docs/architecture.md's; the rules in `scaling` ar
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pynenc_operator.model import Observation, RunnerSpec, WorkerPod
+from pynenc_operator.model import Observation, WorkerPod
+from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 
 # A start deadline that is not set is learned: twice the slowest start seen, within these bounds.
@@ -33,6 +34,7 @@ class Pool:
     The classes of serving pods are disjoint: `not_started`, `starting`, `idle`, `active`.
     """
 
+    template: str  # hash of the present template
     live: tuple[WorkerPod, ...]  # neither terminating nor ended; they hold places under the maximum
     draining: tuple[WorkerPod, ...]
     silent: tuple[WorkerPod, ...]
@@ -43,9 +45,24 @@ class Pool:
     ended: tuple[WorkerPod, ...]
 
     @property
-    def serving(self) -> int:
+    def serving_pods(self) -> tuple[WorkerPod, ...]:
         """Pods that take work, or will."""
-        return len(self.not_started) + len(self.starting) + len(self.idle) + len(self.active)
+        return (*self.not_started, *self.starting, *self.idle, *self.active)
+
+    @property
+    def old(self) -> tuple[WorkerPod, ...]:
+        """Serving pods of another template than the present one."""
+        return tuple(pod for pod in self.serving_pods if pod.template_hash != self.template)
+
+    @property
+    def new_coming(self) -> tuple[WorkerPod, ...]:
+        """Pods of the present template that have not reported yet."""
+        return tuple(pod for pod in (*self.not_started, *self.starting) if pod.template_hash == self.template)
+
+    @property
+    def serving(self) -> int:
+        """How many pods take work, or will."""
+        return len(self.serving_pods)
 
     def free_slots(self, max_threads: int) -> int:
         """Threads that are free or coming; those of active pods are not known and not counted."""
@@ -73,6 +90,7 @@ def classify(spec: RunnerSpec, seen: Observation, now: float) -> Pool:
 
     unreported = [pod for pod in serving if pod.status is None]
     return Pool(
+        template=seen.template,
         live=live,
         draining=tuple(pod for pod in answering if pod.drain_request),
         silent=silent,

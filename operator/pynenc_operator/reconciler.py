@@ -16,13 +16,15 @@ from pynenc_operator import events, labels, status
 from pynenc_operator.access import Access
 from pynenc_operator.actuator import Actuator, Outcome
 from pynenc_operator.creation import Creation
+from pynenc_operator.failures import assess, trouble_of
 from pynenc_operator.kube import Kube, KubeError, NotFound
-from pynenc_operator.model import Decision, Key, Mode, Observation, QueueDepth, RunnerSpec, WorkerPod
+from pynenc_operator.model import Decision, Key, Observation, QueueDepth, WorkerPod
 from pynenc_operator.podcache import PodCache, RunnerCache
-from pynenc_operator.podspec import PodBuilder
+from pynenc_operator.podspec import PodBuilder, template_hash
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
-from pynenc_operator.resource import parse_spec
+from pynenc_operator.resource import parse_failures, parse_spec
+from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 
 type Json = dict[str, Any]
@@ -120,8 +122,17 @@ class Reconciler:
         """See pods, then the queue; count the queue twice where the first count does not settle it."""
         pods = self._own_pods(key, runner)
         reading = await self._depths.read(key, runner)
-        start = status.learn_start_seconds(runner.get("status", {}).get("startSeconds"), self._pods.take_start(key))
-        seen = Observation(pods, reading.depth, reading.down_since, start)
+        previous = runner.get("status", {})
+        start = status.learn_start_seconds(previous.get("startSeconds"), self._pods.take_start(key))
+        seen = Observation(
+            pods=pods,
+            depth=reading.depth,
+            template=template_hash(runner["spec"]),
+            failures=parse_failures(previous),
+            broker_down_since=reading.down_since,
+            start_seconds=start,
+        )
+        seen = replace(seen, failures=assess(spec, seen, self._now()))
         if decide(spec, seen, self._now()).recount:
             await asyncio.sleep(RECOUNT_SECONDS)
             seen = await self._observe_again(key, runner, seen, recount=True)
@@ -135,7 +146,8 @@ class Reconciler:
         depth = (await self._depths.read(key, runner)).depth
         if depth and before.depth and (recount or before.depth.recount is not None):
             depth = QueueDepth(before.depth.count, depth.peak, recount=depth.count)
-        return replace(before, pods=pods, depth=depth)
+        seen = replace(before, pods=pods, depth=depth)
+        return replace(seen, failures=assess(parse_spec(runner["spec"]), seen, self._now()))
 
     async def _act(self, key: Key, runner: Json, decision: Decision, seen: Observation) -> Outcome:
         names = {pod.name for pod in self._pods.of(key)}
@@ -181,6 +193,8 @@ class Reconciler:
             depth=seen.depth,
             facts=facts,
             scaled=scaled,
+            failures=seen.failures,
+            trouble=trouble_of(seen),
             start_seconds=seen.start_seconds,
         )
         previous = runner.get("status", {})

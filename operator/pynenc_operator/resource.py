@@ -1,21 +1,23 @@
 """Reading Kubernetes objects, as the API server gives them, into the words of `model`. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.model import (
-    BrokerDownFloor,
-    Mode,
-    RunnerSpec,
-    ScaleUpLimit,
-    WorkerPod,
-    WorkerStatus,
-)
+from pynenc_operator.model import Failures, Trouble, WorkerPod, WorkerStatus
 from pynenc_operator.podspec import WORKER
+from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
+
+# A pod's reasons to end that are not its own fault, where no condition says so.
+_DISRUPTIONS: Final = frozenset({"Evicted", "NodeShutdown", "Terminated", "Preempting"})
+# A waiting container that is only on its way.
+_COMING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+# The kubelet says the one while it tries and the other while it waits to try again.
+_SAME_TROUBLE: Final[Mapping[str | None, str]] = {"ErrImagePull": "ImagePullBackOff"}
 
 
 def parse_time(text: str) -> float:
@@ -34,6 +36,7 @@ def parse_pod(pod: Json) -> WorkerPod:
     conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
     owner: Json = next((o for o in meta.get("ownerReferences", ()) if o.get("controller")), {})
     ended_at = terminated and terminated.get("finishedAt")
+    started_at = (terminated or state.get("running") or {}).get("startedAt")
     return WorkerPod(
         name=meta["name"],
         uid=meta["uid"],
@@ -46,11 +49,30 @@ def parse_pod(pod: Json) -> WorkerPod:
         failed=terminated.get("exitCode") != 0 if terminated else status.get("phase") == "Failed",
         ended_at=parse_time(ended_at) if ended_at else None,
         container_started=bool(terminated) or "running" in state or bool(worker.get("lastState")),
+        started_at=parse_time(started_at) if started_at else None,
+        disrupted=conditions.get("DisruptionTarget") == "True" or status.get("reason") in _DISRUPTIONS,
+        trouble=parse_trouble(status, state),
         ready=conditions.get("Ready") == "True",
         status=parse_status(annotations),
         drain_request=annotations.get(contract.DRAIN_REQUEST) or None,
         drain_answer=annotations.get(contract.DRAIN_ANSWER) or None,
     )
+
+
+def parse_trouble(status: Json, state: Json) -> Trouble | None:
+    """Read why a pod's worker can't run: its container's state, or that no node takes the pod."""
+    waiting = state.get("waiting", {})
+    reason = _SAME_TROUBLE.get(waiting.get("reason"), waiting.get("reason"))
+    if reason and reason not in _COMING:
+        return Trouble(reason, waiting.get("message", ""))
+    terminated = state.get("terminated", {})
+    if terminated and terminated.get("exitCode") != 0:
+        said = f"exit code {terminated.get('exitCode')} {terminated.get('message', '')}".strip()
+        return Trouble(terminated.get("reason") or "Error", said)
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return Trouble(condition.get("reason") or "Unschedulable", condition.get("message", ""))
+    return None
 
 
 def parse_status(annotations: Json) -> WorkerStatus | None:
@@ -84,4 +106,11 @@ def parse_spec(spec: Json) -> RunnerSpec:
         if broker_down.get("action") == "Replicas"
         else None,
         failed_pods_history_limit=spec["failedPodsHistoryLimit"],
+        max_surge=spec["rollout"]["maxSurge"],
     )
+
+
+def parse_failures(status: Json) -> Failures | None:
+    """Read the failures that a runner's status remembers."""
+    known = status.get("failures")
+    return Failures(known["templateHash"], known["count"], parse_time(known["lastTime"])) if known else None

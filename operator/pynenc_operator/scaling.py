@@ -12,75 +12,110 @@ Pure: no clock, no network, no memory. Deciding again on the result of a decisio
    after the idle timeout. Busy pods are never asked for idleness.
 5. Leaving takes two steps: a drain request, and a deletion once the worker has answered it. A drain
    is taken back before a pod is created.
+6. A new template: one new pod first; then as many old pods leave as new ones have reported (`rollout`).
+7. Trouble: while pods of the template fail, one at a time is tried, ever more rarely (`failures`).
 """
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 
+from pynenc_operator import failures, leaving, rollout
 from pynenc_operator import pool as pools
-from pynenc_operator.model import (
-    CancelDrain,
-    Create,
-    Decision,
-    Delete,
-    Drain,
-    DrainCause,
-    DrainRequest,
-    Mode,
-    Observation,
-    QueueDepth,
-    Reason,
-    RunnerSpec,
-    WorkerPod,
-)
+from pynenc_operator.model import CancelDrain, Create, Decision, Delete, Drain, Observation, QueueDepth, Reason
 from pynenc_operator.pool import Pool
-from pynenc_worker.contract import WorkerState
-
-# Ended pods that failed stay for `kubectl logs` this long.
-FAILED_POD_HISTORY_SECONDS = 3600.0
+from pynenc_operator.runnerspec import Mode, RunnerSpec
 
 
 def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
-    """Decide what one runner's pool needs next. `now` and all times in `seen`: Unix seconds."""
+    """Decide what one runner's pool needs next. `now` and all times in `seen`: Unix seconds.
+
+    One direction at a time: what is needed more of is not given up in the same breath, and a change of
+    template waits for both.
+    """
     pool = pools.classify(spec, seen, now)
     if spec.mode is Mode.PAUSED:
         return _paused(pool)
-    floor, floor_reason = _floor(spec, seen, now)
-    cap = spec.max_replicas if spec.pin is None else spec.pin
-    missing = max(0, floor - pool.serving)
-    unmet, recount = _unmet_demand(spec, pool, seen.depth)
-    reason = floor_reason if missing >= unmet else Reason.QUEUE_DEPTH
-
-    cancels = _taken_back(spec, pool, cap, missing, unmet, reason)
-    short = max(missing, unmet) - len(cancels)
-    places = max(0, cap - len(pool.live))
-    allowance = max(missing, _scale_up_allowance(spec, seen, now))
-    count = max(0, min(short, places, allowance))
-    limited = _limit(spec, short, places, allowance)
-
-    leaving: list[Drain | Delete] = []
-    if not count and not cancels:  # what is needed more of is not given up in the same breath
-        leaving = _above_maximum(spec, pool, cap, now) or _not_needed(spec, pool, seen.depth, floor, now)
-    wanted_again = {cancel.pod.uid for cancel in cancels}
+    need = _need(spec, seen, pool, now)
+    growth = _grow(spec, seen, pool, need, now)
+    going: tuple[Drain | Delete, ...] = ()
+    if not growth.moves:
+        going = leaving.above_maximum(spec, pool, need.cap, now) or leaving.not_needed(
+            spec, pool, seen.depth, need.floor, now
+        )
+    if not growth.moves and not going and seen.depth is not None:
+        change = rollout.roll_out(spec, pool, need.cap, need.unmet, now)
+        going = change.leaving
+        if change.first_new_pod and failures.trials_left(seen, now) != 0:
+            growth = _Growth(count=1, reason=Reason.TEMPLATE)
+    wanted_again = {cancel.pod.uid for cancel in growth.cancels}
     return Decision(
-        desired=pool.serving + len(cancels) + count - len(leaving),
-        reason=_main_reason(seen, moved_up=bool(count or cancels), up=reason, leaving=leaving, limited=limited),
-        create=Create(count, reason) if count else None,
-        cancels=cancels,
-        drains=tuple(step for step in leaving if isinstance(step, Drain)),
+        desired=pool.serving + len(growth.cancels) + growth.count - len(going),
+        reason=_main_reason(seen, growth, going),
+        create=Create(growth.count, growth.reason) if growth.count else None,
+        cancels=growth.cancels,
+        drains=tuple(step for step in going if isinstance(step, Drain)),
         deletes=(
-            *(step for step in leaving if isinstance(step, Delete)),
-            *(step for step in _over(spec, pool, now) if step.pod.uid not in wanted_again),
+            *(step for step in going if isinstance(step, Delete)),
+            *(step for step in leaving.over(spec, pool, now) if step.pod.uid not in wanted_again),
         ),
-        limited=limited,
-        recount=recount and (places > 0 or bool(pool.draining)),
+        limited=growth.limited,
+        recount=need.recount,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a pool should have: `missing` pods to the floor, `unmet` pods for the queue, at most `cap` live."""
+
+    cap: int
+    floor: int
+    floor_reason: Reason
+    missing: int
+    unmet: int
+    recount: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """Drains to take back, pods to create, and what keeps it from being more."""
+
+    reason: Reason
+    cancels: tuple[CancelDrain, ...] = ()
+    count: int = 0
+    limited: Reason | None = None
+
+    @property
+    def moves(self) -> bool:
+        return bool(self.cancels or self.count)
 
 
 def _paused(pool: Pool) -> Decision:
     """Rule 1: open drains are taken back, then nothing is created, drained or deleted."""
     cancels = tuple(CancelDrain(pod, Reason.PAUSED) for pod in pool.draining)
     return Decision(desired=pool.serving + len(cancels), reason=Reason.PAUSED, cancels=cancels)
+
+
+def _need(spec: RunnerSpec, seen: Observation, pool: Pool, now: float) -> _Need:
+    floor, floor_reason = _floor(spec, seen, now)
+    cap = spec.max_replicas if spec.pin is None else spec.pin
+    unmet, recount = _unmet_demand(spec, pool, seen.depth)
+    could_grow = cap > len(pool.live) or bool(pool.draining)
+    return _Need(cap, floor, floor_reason, max(0, floor - pool.serving), unmet, recount and could_grow)
+
+
+def _grow(spec: RunnerSpec, seen: Observation, pool: Pool, need: _Need, now: float) -> _Growth:
+    """Rule 3: take drains back, then create what still lacks, within every limit."""
+    reason = need.floor_reason if need.missing >= need.unmet else Reason.QUEUE_DEPTH
+    cancels = leaving.taken_back(spec, pool, need.cap, need.missing, need.unmet, reason)
+    short = max(0, max(need.missing, need.unmet) - len(cancels))
+    limits = {
+        Reason.MAX_REPLICAS if spec.pin is None else Reason.PINNED: max(0, need.cap - len(pool.live)),
+        Reason.SCALE_UP_LIMIT: max(need.missing, _scale_up_allowance(spec, seen, now)),
+        Reason.START_FAILURES: short if (trials := failures.trials_left(seen, now)) is None else trials,
+    }
+    tightest = min(limits, key=lambda limit: limits[limit])
+    count = min(short, limits[tightest])
+    return _Growth(reason, cancels, count, tightest if count < short else None)
 
 
 def _floor(spec: RunnerSpec, seen: Observation, now: float) -> tuple[int, Reason]:
@@ -127,84 +162,12 @@ def _scale_up_allowance(spec: RunnerSpec, seen: Observation, now: float) -> int:
     return max(0, spec.scale_up.max_pods - recent)
 
 
-def _limit(spec: RunnerSpec, short: int, places: int, allowance: int) -> Reason | None:
-    """What keeps the pool from growing as far as it should, if anything does."""
-    if short <= min(places, allowance):
-        return None
-    if allowance < places:
-        return Reason.SCALE_UP_LIMIT
-    return Reason.MAX_REPLICAS if spec.pin is None else Reason.PINNED
-
-
-def _taken_back(
-    spec: RunnerSpec, pool: Pool, cap: int, missing: int, unmet: int, reason: Reason
-) -> tuple[CancelDrain, ...]:
-    """Rule 5: drains to take back before a pod is created; for the floor any, for demand those with a free thread.
-
-    A drain for the maximum is taken back only when there is room under it again, as `cap` sees to.
-    """
-
-    def has_free_thread(pod: WorkerPod) -> bool:
-        return pod.status is None or pod.status.active_count < spec.max_threads
-
-    wanted = min(max(missing, unmet), cap - pool.serving)
-    taken: list[WorkerPod] = []
-    for pod in sorted(pool.draining, key=lambda pod: (not has_free_thread(pod), pod.created, pod.name)):
-        if len(taken) < wanted and (has_free_thread(pod) or len(taken) < missing):
-            taken.append(pod)
-    return tuple(CancelDrain(pod, reason) for pod in taken)
-
-
-def _above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> list[Drain | Delete]:
-    """Rule 4: serving pods above the maximum or the pin: not-started ones, then idle, then busy ones."""
-    reason = Reason.ABOVE_MAXIMUM if spec.pin is None else Reason.PINNED
-    request = DrainRequest(DrainCause.ABOVE_MAXIMUM, now)
-    busy = (*pools.newest_first(pool.starting), *pools.newest_first(pool.active))
-    order: list[Drain | Delete] = [
-        *(Delete(pod, reason) for pod in pools.newest_first(pool.not_started)),
-        *(Drain(pod, request, reason) for pod in (*pools.longest_idle_first(pool.idle), *busy)),
-    ]
-    return order[: max(0, pool.serving - cap)]
-
-
-def _not_needed(spec: RunnerSpec, pool: Pool, depth: QueueDepth | None, floor: int, now: float) -> list[Drain | Delete]:
-    """Rule 4: pods above the floor whose slots even the highest depth of the last 2 s leaves free."""
-    if depth is None:
-        return []
-    idle_for_long = (pod for pod in pool.idle if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds))
-    request = DrainRequest(DrainCause.IDLE, now)
-    order: list[Drain | Delete] = [
-        *(Delete(pod, Reason.NOT_NEEDED) for pod in pools.newest_first(pool.not_started)),
-        *(Drain(pod, request, Reason.IDLE_TIMEOUT) for pod in pools.longest_idle_first(idle_for_long)),
-    ]
-    spare_pods = (pool.free_slots(spec.max_threads) - depth.peak) // spec.max_threads
-    return order[: max(0, min(pool.serving - floor, spare_pods))]
-
-
-def _over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
-    """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended."""
-    for pod in pool.draining:
-        drained = pod.status is not None and pod.status.state is WorkerState.DRAINED
-        if drained and pod.drain_answer == pod.drain_request:
-            yield Delete(pod, Reason.DRAINED)
-    yield from (Delete(pod, Reason.SILENT) for pod in pool.silent)
-    kept = 0
-    for pod in sorted(pool.ended, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
-        recent = now - (pod.ended_at or pod.created) < FAILED_POD_HISTORY_SECONDS
-        if pod.failed and recent and kept < spec.failed_pods_history_limit:
-            kept += 1
-        else:
-            yield Delete(pod, Reason.ENDED)
-
-
-def _main_reason(
-    seen: Observation, *, moved_up: bool, up: Reason, leaving: list[Drain | Delete], limited: Reason | None
-) -> Reason:
+def _main_reason(seen: Observation, growth: _Growth, going: tuple[Drain | Delete, ...]) -> Reason:
     """Rule 9, the one reason that status shows: what moved the pool, else what holds it, else Steady."""
-    if moved_up:
-        return up
-    if leaving:
-        return leaving[0].reason
+    if growth.moves:
+        return growth.reason
+    if going:
+        return going[0].reason
     if seen.depth is None:
         return Reason.BROKER_UNREACHABLE
-    return limited or Reason.STEADY
+    return growth.limited or Reason.STEADY

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.model import Decision, Key, Mode, QueueDepth, Reason, RunnerSpec
+from pynenc_operator.model import Decision, Failures, Key, QueueDepth, Reason, Trouble
 from pynenc_operator.pool import Pool
+from pynenc_operator.runnerspec import Mode, RunnerSpec
 
 type Json = dict[str, Any]
 
@@ -25,12 +26,14 @@ READY: Final = "Ready"
 BROKER_REACHABLE: Final = "BrokerReachable"
 TEMPLATE_VALID: Final = "TemplateValid"
 SCALING_LIMITED: Final = "ScalingLimited"
+PROGRESSING: Final = "Progressing"
 NAME_TAKEN: Final = "NameTaken"
 
 _LIMITS: Final = {
     Reason.MAX_REPLICAS: "the queue asks for more pods than spec.maxReplicas allows",
     Reason.SCALE_UP_LIMIT: "spec.scaleUp spreads the creation of pods over time",
     Reason.QUOTA: "a ResourceQuota of the namespace allows no more pods; raise it or lower spec.maxReplicas",
+    Reason.START_FAILURES: "pods of this template fail; one at a time is tried, ever more rarely: see Progressing",
     Reason.PINNED: "the queue asks for more pods than spec.replicas pins",
 }
 
@@ -64,6 +67,8 @@ class Report:
     decision: Decision
     depth: QueueDepth | None
     facts: Facts
+    failures: Failures | None = None
+    trouble: Trouble | None = None  # what the platform says of a pod of the present template
     scaled: bool = False  # how many pods serve was changed just now
     start_seconds: int | None = None
 
@@ -82,6 +87,7 @@ def compute_status(previous: Json, report: Report, now: float) -> Json:
         "queueDepth": report.depth.count if report.depth else None,
         "selector": labels.workers_of(report.key.name),
         "startSeconds": report.start_seconds,
+        "failures": _failures(report.failures),
         "lastScaleTime": previous.get("lastScaleTime"),
         "lastScaleReason": previous.get("lastScaleReason"),
         "conditions": _conditions(previous.get("conditions", ()), report, now),
@@ -97,7 +103,7 @@ def patch_for(previous: Json, status: Json, seconds_since_write: float) -> Json 
     That is the steady state: nothing has changed. A queue depth alone waits for QUEUE_DEPTH_SECONDS.
     """
     changed = {name: value for name, value in status.items() if previous.get(name) != value}
-    gone = {name: None for name in previous if name not in status and name != "failures"}
+    gone = {name: None for name in previous if name not in status}
     patch = {**changed, **gone}
     if not patch or (set(patch) == {"queueDepth"} and seconds_since_write < QUEUE_DEPTH_SECONDS):
         return None
@@ -127,6 +133,7 @@ def _conditions(previous: Iterable[Json], report: Report, now: float) -> list[Js
         (BROKER_REACHABLE, *_broker(report)),
         (TEMPLATE_VALID, *_template(facts)),
         (SCALING_LIMITED, *_limited(report.decision)),
+        (PROGRESSING, *_progressing(report)),
     ]
     if facts.name_taken:
         wanted.append((NAME_TAKEN, "True", facts.name_taken.reason, facts.name_taken.message))
@@ -160,6 +167,12 @@ def _ready(report: Report) -> tuple[str, str, str]:
         return "False", "TemplateInvalid", "no pod can be made of this template: see condition TemplateValid"
     if facts.broker:
         return "False", "BrokerUnreachable", "the queue can't be counted: see condition BrokerReachable"
+    if report.failures and not report.pool.idle and not report.pool.active:
+        return (
+            "False",
+            "PodsFail",
+            "pods of this template fail: see condition Progressing, and kubectl logs of a failed pod",
+        )
     if report.pool.serving:
         return "True", "Serving", "worker pods follow the queue"
     return "True", "AtZero", "no pod is needed; the first queued invocation starts one"
@@ -186,3 +199,23 @@ def _limited(decision: Decision) -> tuple[str, str, str]:
     if decision.limited:
         return "True", str(decision.limited), _LIMITS[decision.limited]
     return "False", "NotLimited", "the pool is as large as the queue asks for"
+
+
+def _progressing(report: Report) -> tuple[str, str, str]:
+    """How the present template fares, as a Deployment's condition of this name tells it."""
+    if report.failures or report.trouble:
+        trouble = report.trouble or Trouble("PodsFail", "a pod ended, or never reported, within its start deadline")
+        return "False", trouble.reason, trouble.message or "the platform gives no message"
+    if report.pool.old:
+        return "True", "RollingOut", "pods of an older template are being replaced"
+    return "True", "UpToDate", "all serving pods are of the present template"
+
+
+def _failures(failures: Failures | None) -> Json | None:
+    if failures is None:
+        return None
+    return {
+        "templateHash": failures.template_hash,
+        "count": failures.count,
+        "lastTime": rfc3339(failures.last_time),
+    }

@@ -89,6 +89,20 @@ class Pool:
     async def names(self) -> list[str]:
         return [pod["metadata"]["name"] for pod in await self.all() if "deletionTimestamp" not in pod["metadata"]]
 
+    async def asked_to_leave(self) -> list[str]:
+        return [
+            pod["metadata"]["name"]
+            for pod in await self.all()
+            if contract.DRAIN_REQUEST in pod["metadata"].get("annotations", {})
+        ]
+
+    async def fail(self, name: str, message: str) -> None:
+        """Play a kubelet that can't start the worker's container."""
+        ended = {"exitCode": 128, "reason": "StartError", "message": message, "finishedAt": rfc3339(self.now())}
+        container = {"name": "worker", "state": {"terminated": ended}, "ready": False, "restartCount": 0}
+        status = {"phase": "Failed", "containerStatuses": [{**container, "image": "x", "imageID": ""}]}
+        await self.kube._patch("pods/status", "/api/v1", self.key.namespace, name, {"status": status})
+
     async def status(self) -> Json:
         runner = await self.kube.get_runner(*self.key)
         status: Json = runner.get("status", {})

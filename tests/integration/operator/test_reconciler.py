@@ -232,3 +232,50 @@ async def test_a_deed_is_told_in_one_event_of_its_kind(make_pool: MakePool, crd_
     ).stdout
     assert told == "MinReplicas: created reports-0, reports-1, reports-2 (0 queued)"
     assert (await pool.status())["lastScaleReason"] == "MinReplicas"
+
+
+async def test_a_new_template_is_tried_before_old_pods_leave(make_pool: MakePool, crd_installed: HalfCluster) -> None:
+    pool = make_pool(minReplicas=2, maxReplicas=2)
+    await pool.look()
+    for name in await pool.names():
+        await pool.report(name, "active", threads=1)
+    crd_installed.kubectl(
+        "patch", "mtr", "reports", "-n", pool.key.namespace, "--type=merge", '-p={"spec":{"image":"reports:2"}}'
+    )
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-1", "reports-2"]
+    assert await pool.condition("Progressing") == ("True", "RollingOut")
+    await pool.look()
+    assert await pool.asked_to_leave() == []
+
+    await pool.report("reports-2", "idle")
+    await pool.look()
+    [leaving] = await pool.asked_to_leave()
+    await pool.report(leaving, "drained")
+    await pool.look()
+    assert leaving not in await pool.names()
+
+
+async def test_a_template_whose_pods_fail_is_tried_rarely_and_told_in_the_platforms_words(
+    make_pool: MakePool, requests: Requests
+) -> None:
+    pool = make_pool()
+    pool.depths.depth = 3
+    await pool.look()
+    for name in await pool.names():
+        await pool.fail(name, "exec: not found")
+    requests.clear()
+    await pool.look()
+    assert ("create", "pods") not in requests
+    status = await pool.status()
+    assert status["failures"]["count"] == 1
+    [progressing] = [c for c in status["conditions"] if c["type"] == "Progressing"]
+    assert (progressing["status"], progressing["reason"]) == ("False", "StartError")
+    assert "exec: not found" in progressing["message"]
+    assert await pool.condition("Ready") == ("False", "PodsFail")
+    assert await pool.condition("ScalingLimited") == ("True", "StartFailures")
+
+    pool.skew += 6
+    requests.clear()
+    await pool.look()
+    assert requests.count(("create", "pods")) == 1

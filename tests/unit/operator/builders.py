@@ -40,4 +40,4 @@ def seen(*pods: WorkerPod, depth: int | None = 0, peak: int | None = None, **fie
     """What is seen of these pods with so many queued invocations; `recount` is the second count."""
     recount = fields.pop("recount", None)
     queue = None if depth is None else QueueDepth(depth, depth if peak is None else peak, recount)
-    return Observation(pods=pods, depth=queue, **fields)
+    return Observation(pods=pods, depth=queue, template=fields.pop("template", "t1"), **fields)

@@ -22,6 +22,7 @@ def runner(**spec: Any) -> Json:
         "pollIntervalSeconds": 1,
         "drainTimeoutSeconds": 3600,
         "failedPodsHistoryLimit": 3,
+        "rollout": {"maxSurge": 1},
         "onBrokerDown": {"action": "Hold", "replicas": 0, "afterSeconds": 60},
     }
     return {

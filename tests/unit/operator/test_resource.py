@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pynenc_operator.model import BrokerDownFloor, Mode, ScaleUpLimit
 from pynenc_operator.podcache import PodCache
 from pynenc_operator.resource import parse_pod, parse_spec, parse_time
+from pynenc_operator.runnerspec import BrokerDownFloor, Mode, ScaleUpLimit
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator.resources import pod, runner
 

@@ -2,16 +2,8 @@
 
 import pytest
 
-from pynenc_operator.model import (
-    BrokerDownFloor,
-    DrainCause,
-    DrainRequest,
-    Mode,
-    Reason,
-    RunnerSpec,
-    ScaleUpLimit,
-    WorkerPod,
-)
+from pynenc_operator.model import DrainCause, DrainRequest, Reason, WorkerPod
+from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting

@@ -1,0 +1,102 @@
+"""Rules 4 and 5: who may leave, who is asked to, who comes back, and whose life is over.
+
+Pure. Leaving takes two steps: a drain request, and a deletion once the worker has answered it. Busy
+pods are never asked for idleness.
+"""
+
+from collections.abc import Iterator
+
+from pynenc_operator import pool as pools
+from pynenc_operator.model import CancelDrain, Delete, Drain, DrainCause, DrainRequest, QueueDepth, Reason, WorkerPod
+from pynenc_operator.pool import Pool
+from pynenc_operator.runnerspec import RunnerSpec
+from pynenc_worker.contract import WorkerState
+
+# Ended pods that failed stay for `kubectl logs` this long.
+FAILED_POD_HISTORY_SECONDS = 3600.0
+
+
+def taken_back(
+    spec: RunnerSpec, pool: Pool, cap: int, missing: int, unmet: int, reason: Reason
+) -> tuple[CancelDrain, ...]:
+    """Rule 5: drains to take back before a pod is created; for the floor any, for demand those with a free thread.
+
+    A drain for the maximum is taken back only when there is room under it again, as `cap` sees to; one
+    for a template only if that template is the present one again. An old pod does not come back once a
+    new one has proven itself.
+    """
+    reported_new = any(pod not in pool.old for pod in (*pool.idle, *pool.active))
+
+    def wanted_back(pod: WorkerPod) -> bool:
+        if pod.template_hash == pool.template:
+            return True
+        drain = pod.drain
+        return not reported_new and drain is not None and drain.cause is not DrainCause.TEMPLATE
+
+    def has_free_thread(pod: WorkerPod) -> bool:
+        return pod.status is None or pod.status.active_count < spec.max_threads
+
+    wanted = min(max(missing, unmet), cap - pool.serving)
+    taken: list[WorkerPod] = []
+    candidates = filter(wanted_back, pool.draining)
+    for pod in sorted(candidates, key=lambda pod: (not has_free_thread(pod), pod.created, pod.name)):
+        if len(taken) < wanted and (has_free_thread(pod) or len(taken) < missing):
+            taken.append(pod)
+    return tuple(CancelDrain(pod, reason) for pod in taken)
+
+
+def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[Drain | Delete, ...]:
+    """Rule 4: serving pods above the maximum or the pin: not-started ones, then idle, then busy ones.
+
+    While an old template's pods serve, a rollout may have `maxSurge` more, and theirs go first.
+    """
+    surge = spec.max_surge if pool.old and spec.pin is None else 0
+    reason = Reason.ABOVE_MAXIMUM if spec.pin is None else Reason.PINNED
+    request = DrainRequest(DrainCause.ABOVE_MAXIMUM, now)
+    busy = (*pools.newest_first(pool.starting), *pools.newest_first(pool.active))
+    order: list[Drain | Delete] = [
+        *(Delete(pod, reason) for pod in pools.newest_first(pool.not_started)),
+        *(Drain(pod, request, reason) for pod in (*pools.longest_idle_first(pool.idle), *busy)),
+    ]
+    order.sort(key=lambda step: step.pod not in pool.old)
+    return tuple(order[: max(0, pool.serving - cap - surge)])
+
+
+def not_needed(
+    spec: RunnerSpec, pool: Pool, depth: QueueDepth | None, floor: int, now: float
+) -> tuple[Drain | Delete, ...]:
+    """Rule 4: pods above the floor whose slots even the highest depth of the last 2 s leaves free.
+
+    In a rollout only old ones go, and new ones that have not reported yet replace none of them.
+    """
+    if depth is None:
+        return ()
+    idle_for_long = (pod for pod in pool.idle if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds))
+    request = DrainRequest(DrainCause.IDLE, now)
+    order: list[Drain | Delete] = [
+        *(Delete(pod, Reason.NOT_NEEDED) for pod in pools.newest_first(pool.not_started)),
+        *(Drain(pod, request, Reason.IDLE_TIMEOUT) for pod in pools.longest_idle_first(idle_for_long)),
+    ]
+    serving, free_slots = pool.serving, pool.free_slots(spec.max_threads)
+    if pool.old:
+        order = [step for step in order if step.pod in pool.old]
+        unproven = len(pool.new_coming)
+        serving, free_slots = serving - unproven, free_slots - unproven * spec.max_threads
+    spare_pods = (free_slots - depth.peak) // spec.max_threads
+    return tuple(order[: max(0, min(serving - floor, spare_pods))])
+
+
+def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
+    """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended."""
+    for pod in pool.draining:
+        drained = pod.status is not None and pod.status.state is WorkerState.DRAINED
+        if drained and pod.drain_answer == pod.drain_request:
+            yield Delete(pod, Reason.DRAINED)
+    yield from (Delete(pod, Reason.SILENT) for pod in pool.silent)
+    kept = 0
+    for pod in sorted(pool.ended, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
+        recent = now - (pod.ended_at or pod.created) < FAILED_POD_HISTORY_SECONDS
+        if pod.failed and recent and kept < spec.failed_pods_history_limit:
+            kept += 1
+        else:
+            yield Delete(pod, Reason.ENDED)
