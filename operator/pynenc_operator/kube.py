@@ -78,10 +78,6 @@ class Kube:
         body = {"metadata": {"resourceVersion": resource_version, "annotations": dict(annotations)}}
         return await self._patch("pods/status", _CORE, namespace, name, body)
 
-    async def get_runner(self, namespace: str, name: str) -> Json:
-        """One MultiThreadRunner."""
-        return await self._get(labels.PLURAL, _RUNNERS, namespace, name)
-
     async def list_runners(self, namespace: str | None) -> list[Json]:
         """All MultiThreadRunners of a namespace, or of all."""
         return await self._list(labels.PLURAL, _RUNNERS, namespace)
@@ -93,10 +89,6 @@ class Kube:
     async def create_event(self, namespace: str, body: Json) -> Json:
         """Create an events.k8s.io/v1 Event."""
         return await self._create("events", _EVENTS, namespace, body)
-
-    async def patch_event(self, namespace: str, name: str, body: Json) -> Json:
-        """Merge into an Event: a repeat is its `series`."""
-        return await self._patch("events", _EVENTS, namespace, name, body)
 
     async def get_secret(self, namespace: str, name: str) -> Json:
         """One Secret; `data` is base64."""

@@ -164,6 +164,8 @@ def _default_pod_spec(namespace: str, spec: Json, relaxed_x509: bool) -> Json:  
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": spec["drainTimeoutSeconds"] + contract.GRACE_MARGIN_SECONDS,
         "serviceAccountName": service_account(spec),
+        "automountServiceAccountToken": True,  # it reports with it, whatever the account's default is
+        "enableServiceLinks": False,  # a Service's name must not become a setting
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": volumes + backend_volumes,
         "containers": [worker],

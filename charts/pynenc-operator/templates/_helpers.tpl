@@ -39,7 +39,7 @@ What the operator may do where it serves runners: exactly what it does. It chang
 {{- define "pynenc-operator.rules" -}}
 - apiGroups: [pynenc.org]
   resources: [multithreadrunners]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [pynenc.org]
   resources: [multithreadrunners/status]
   verbs: [patch]
@@ -64,7 +64,7 @@ What the operator may do where it serves runners: exactly what it does. It chang
   verbs: [bind]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{- define "pynenc-operator.subject" -}}

@@ -8,7 +8,7 @@ type Right = tuple[str, str, str, str]  # verb, API group, resource, name ("" is
 
 # Where runners are served.
 SERVING: set[Right] = {
-    *((verb, "pynenc.org", "multithreadrunners", "") for verb in ("get", "list", "watch")),
+    *((verb, "pynenc.org", "multithreadrunners", "") for verb in ("list", "watch")),
     ("patch", "pynenc.org", "multithreadrunners/status", ""),
     *((verb, "", "pods", "") for verb in ("get", "list", "watch", "create", "delete")),
     ("patch", "", "pods/status", ""),
@@ -16,7 +16,7 @@ SERVING: set[Right] = {
     *((verb, "", "serviceaccounts", "") for verb in ("get", "create")),
     *((verb, "rbac.authorization.k8s.io", "rolebindings", "") for verb in ("get", "create", "update")),
     ("bind", "rbac.authorization.k8s.io", "clusterroles", WORKERS),
-    *((verb, "events.k8s.io", "events", "") for verb in ("create", "patch")),
+    ("create", "events.k8s.io", "events", ""),
 }
 
 # In the operator's own namespace.

@@ -31,7 +31,6 @@ RARE: set[Right] = {
     ("bind", "rbac.authorization.k8s.io", "clusterroles", WORKERS),
     ("get", "", "pods", ""),
     ("get", "pynenc.org", "multithreadrunners", ""),
-    ("patch", "events.k8s.io", "events", ""),
 }
 
 

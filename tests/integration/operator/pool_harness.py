@@ -77,10 +77,14 @@ class Pool:
 
     async def look(self) -> float | None:
         """See what the watch would have shown, then reconcile once."""
-        self.runners.put(await self.kube.get_runner(*self.key))
+        self.runners.put(await self.runner())
         for pod in await self.all():
             self.pods.apply_event({"type": "MODIFIED", "object": pod}, self.now())
         return await self.reconciler.reconcile(self.key)
+
+    async def runner(self) -> Json:
+        [found] = await self.kube.list_runners(self.key.namespace)
+        return found
 
     async def all(self) -> list[Json]:
         found = await self.kube.list_pods(self.key.namespace, labels.workers_of(self.key.name))
@@ -104,8 +108,7 @@ class Pool:
         await self.kube._patch("pods/status", "/api/v1", self.key.namespace, name, {"status": status})
 
     async def status(self) -> Json:
-        runner = await self.kube.get_runner(*self.key)
-        status: Json = runner.get("status", {})
+        status: Json = (await self.runner()).get("status", {})
         return status
 
     async def condition(self, kind: str) -> tuple[str, str]:

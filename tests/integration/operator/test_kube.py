@@ -10,6 +10,7 @@ import pytest
 from pynenc_operator import kube as kube_module
 from pynenc_operator import kube_connection, labels
 from pynenc_operator.clock import Clock
+from pynenc_operator.events import event
 from pynenc_operator.kube import (
     AlreadyExists,
     Conflict,
@@ -166,7 +167,7 @@ async def test_a_runners_status_is_merged_and_its_spec_is_safe(
     crd_installed: HalfCluster, kube: Kube, namespace: str
 ) -> None:
     crd_installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(runner()))
-    before = await kube.get_runner(namespace, "reports")
+    [before] = await kube.list_runners(namespace)
     await kube.patch_runner_status(namespace, "reports", {"replicas": 1, "queueDepth": 7})
     after = await kube.patch_runner_status(namespace, "reports", {"replicas": 2, "queueDepth": None})
     assert (after["status"]["replicas"], "queueDepth" in after["status"]) == (2, False)
@@ -180,24 +181,17 @@ async def test_a_runners_status_is_merged_and_its_spec_is_safe(
         await kube.patch_runner_status(namespace, "gone", {"replicas": 1})
 
 
-async def test_a_repeated_event_becomes_a_series(kube: Kube, namespace: str) -> None:
-    body = {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"generateName": "reports-"},
-        "eventTime": "2026-11-25T04:00:00.000000Z",
-        "reportingController": "pynenc.org/operator",
-        "reportingInstance": "operator-0",
-        "action": "Create",
-        "reason": "QueueDepth",
-        "note": "created reports-0",
-        "type": "Normal",
-        "regarding": {"kind": "MultiThreadRunner", "name": "reports", "namespace": namespace},
-    }
-    event = await kube.create_event(namespace, body)
-    series = {"series": {"count": 2, "lastObservedTime": "2026-11-25T04:00:09.000000Z"}}
-    repeated = await kube.patch_event(namespace, event["metadata"]["name"], series)
-    assert repeated["series"]["count"] == 2
+async def test_an_event_is_written(kube: Kube, namespace: str) -> None:
+    body = event(
+        {"metadata": {"name": "reports", "namespace": namespace, "uid": "u"}},
+        time.time(),
+        "QueueDepth",
+        "created reports-0",
+        action="Create",
+        instance="operator-0",
+    )
+    written = await kube.create_event(namespace, body)
+    assert (written["reason"], written["action"], written["note"]) == ("QueueDepth", "Create", "created reports-0")
 
 
 async def test_the_servers_clock_is_learned_from_any_answer(
