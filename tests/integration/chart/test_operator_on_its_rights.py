@@ -25,12 +25,10 @@ PODS = f"/api/v1/namespaces/{WATCHED}/pods"
 RUNNERS = f"/apis/pynenc.org/v1alpha1/namespaces/{WATCHED}/multithreadrunners"
 WITHIN = 60.0  # seconds for a step of the operator
 
-# Not met here: the API server asks for `bind` by itself, a pod is read when its name was taken, an event is patched
-# when it happens again. A runner comes by list and watch, and is read singly by nothing so far.
+# Not met here: the API server asks for `bind` by itself, and a pod is read when its name was taken.
 RARE: set[Right] = {
     ("bind", "rbac.authorization.k8s.io", "clusterroles", WORKERS),
     ("get", "", "pods", ""),
-    ("get", "pynenc.org", "multithreadrunners", ""),
 }
 
 
