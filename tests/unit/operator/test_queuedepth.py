@@ -1,0 +1,131 @@
+"""What is remembered of a queue between two counts."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
+from pynenc_operator.credentials import Credentials
+from pynenc_operator.kube import NotFound
+from pynenc_operator.model import Key, QueueDepth
+from pynenc_operator.queuedepth import DepthWindow, QueueDepths
+from tests.unit.operator.resources import runner
+
+KEY = Key("shop", "reports")
+SECRET = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "url"}}}}
+
+
+class Source:
+    """A broker that answers what the test says, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: int | BrokerError = 0
+        self.asked: list[Backend] = []
+
+    async def depth(self, backend: Backend) -> int:
+        self.asked.append(backend)
+        if isinstance(self.answer, BrokerError):
+            raise self.answer
+        return self.answer
+
+
+class Secrets:
+    """An API server with one Secret, or none."""
+
+    def __init__(self, url: str | None) -> None:
+        self.url = url
+        self.reads = 0
+
+    async def get_secret(self, namespace: str, name: str) -> dict[str, Any]:
+        self.reads += 1
+        if self.url is None:
+            raise NotFound("none", verb="get", resource="secrets", namespace=namespace, name=name)
+        return {"data": {"url": base64.b64encode(self.url.encode()).decode()}}
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+def depths(source: Source, time: Time, secrets: Secrets | None = None) -> QueueDepths:
+    credentials = Credentials(secrets or Secrets(None), sqlite_dir="/data", monotonic=time)  # type: ignore[arg-type]
+    return QueueDepths(source, credentials, time)  # type: ignore[arg-type]
+
+
+def test_the_peak_is_the_highest_count_of_two_seconds() -> None:
+    window = DepthWindow()
+    assert window.counted(0.0, 9) == QueueDepth(9, 9)
+    assert window.counted(1.5, 2) == QueueDepth(2, 9)
+    assert window.counted(2.1, 3) == QueueDepth(3, 3)
+
+
+def test_an_outage_begins_with_its_first_failed_count_and_ends_with_a_count() -> None:
+    window = DepthWindow()
+    assert window.failed(5.0) == 5.0
+    assert window.failed(9.0) == 5.0
+    assert window.counted(10.0, 1) == QueueDepth(1, 1)
+    assert window.failed(11.0) == 11.0
+
+
+async def test_a_failed_count_is_unknown_and_not_zero(source: Source, time: Time) -> None:
+    source.answer = BrokerError(BrokerErrorKind.UNREACHABLE, "ConnectionError")
+    reading = await depths(source, time).read(KEY, runner())
+    assert (reading.depth, reading.down_since) == (None, 1000.0)
+    assert reading.problem
+    assert reading.problem.reason == "Unreachable"
+
+
+async def test_a_bare_host_is_the_runners_neighbour(source: Source, time: Time) -> None:
+    await depths(source, time).read(KEY, runner())
+    assert source.asked == [Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")]
+
+
+async def test_a_secret_is_read_once_and_again_when_its_password_is_refused(source: Source, time: Time) -> None:
+    secrets = Secrets("redis://:old@redis:6379")
+    queue = depths(source, time, secrets)
+    for _ in range(3):
+        await queue.read(KEY, runner(backend=SECRET))
+    assert secrets.reads == 1
+
+    secrets.url = "redis://:new@redis:6379"
+    source.answer = BrokerError(BrokerErrorKind.AUTHENTICATION, "AuthenticationError")
+    time.now += 11
+    await queue.read(KEY, runner(backend=SECRET))
+    source.answer = 4
+    reading = await queue.read(KEY, runner(backend=SECRET))
+    assert secrets.reads == 2
+    assert reading.depth == QueueDepth(4, 4)
+    assert "new" in source.asked[-1].url
+
+
+async def test_a_missing_secret_is_named_and_looked_up_rarely(source: Source, time: Time) -> None:
+    secrets = Secrets(None)
+    queue = depths(source, time, secrets)
+    for _ in range(5):
+        reading = await queue.read(KEY, runner(backend=SECRET))
+    assert reading.problem
+    assert reading.problem.reason == "CredentialsMissing"
+    assert "shop/reports-redis" in reading.problem.message
+    assert secrets.reads == 1
+    time.now += 11
+    await queue.read(KEY, runner(backend=SECRET))
+    assert secrets.reads == 2
+
+
+def test_a_backend_never_shows_its_url() -> None:
+    assert "secret" not in repr(Backend(BackendKind.REDIS, "redis://:secret@redis", "reports"))
