@@ -1,13 +1,16 @@
 """The chart with the project's images on the real cluster; each test gets a namespace with a runner of its own."""
 
 import itertools
-import subprocess
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.cluster.paths import ROOT
+from tests.e2e import release
 from tests.e2e.pool import Pool
+
+type MakePool = Callable[[], Pool]
 
 _numbers = itertools.count(1)
 _FAILED = pytest.StashKey[bool]()
@@ -27,20 +30,27 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def operator() -> None:
     """The operator, installed by Helm from the chart."""
-    command = [
-        "helm", "upgrade", "--install", "pynenc-operator", str(ROOT / "charts" / "pynenc-operator"),
-        "--namespace", "pynenc-system", "--create-namespace", "--wait", "--timeout", "120s",
-        "--set", "image.repository=localhost/pynenc-operator", "--set", "image.tag=dev",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-    assert done.returncode == 0, done.stderr
+    release.install()
 
 
 @pytest.fixture
-def pool(operator: None, request: pytest.FixtureRequest) -> Iterator[Pool]:  # noqa: ARG001
-    made = Pool(f"e2e-{next(_numbers)}")
-    made.create()
-    yield made
-    if request.node.stash.get(_FAILED, False):
-        print(made.diagnosis())
-    made.delete()
+def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePool]:  # noqa: ARG001
+    """Makes a namespace with a Redis; what is there when the test fails is printed."""
+    with ExitStack() as stack:
+
+        def make() -> Pool:
+            pool = Pool(f"e2e-{os.getpid()}-{next(_numbers)}")
+            stack.callback(pool.close)
+            stack.callback(tell_if_failed, pool)
+            return pool
+
+        def tell_if_failed(pool: Pool) -> None:
+            if request.node.stash.get(_FAILED, False):
+                print(f"=== {pool.namespace}\n{pool.diagnosis()}")
+
+        yield make
+
+
+@pytest.fixture
+def pool(make_pool: MakePool) -> Pool:
+    return make_pool()

@@ -1,72 +1,42 @@
 """One runner on the real cluster, with a Redis of its own: what a test does to it and asks of it."""
 
 import json
-import os
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from redis import Redis
-
 from tests.cluster.paths import ROOT
+from tests.e2e import release
+from tests.e2e.history import PodHistory
+from tests.e2e.kubernetes import apply, get, kubectl, told, wait_until
+from tests.e2e.taskqueue import APP_ID, Task, TaskQueue
 
 type Json = dict[str, Any]
-type Task = tuple[str, float, str]  # short or long, seconds, name
 
-APP_ID = "reports"
-RESTRICTED = ("enforce", "warn")
-
-
-def kubectl(*arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
-    done = subprocess.run(
-        ["kubectl", *arguments], input=input, capture_output=True, text=True, check=False, timeout=120
-    )
-    if check and done.returncode:
-        raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
-    return done.stdout + (done.stderr if done.returncode else "")
-
-
-def get(*arguments: str) -> Json:
-    found: Json = json.loads(kubectl("get", *arguments, "-o", "json"))
-    return found
-
-
-def wait_until[T](condition: Callable[[], T], what: str, seconds: float = 120) -> T:
-    """Wait for a condition to be true; what it answered then."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
-    return answer
+NAME = "reports"
 
 
 class Pool:
     """The runner `reports` of a namespace of its own."""
 
     def __init__(self, namespace: str) -> None:
+        """Make the namespace with its Redis."""
         self.namespace = namespace
-        self.redis_host = f"redis.{namespace}.svc"
-
-    def create(self) -> None:
-        """Make the namespace and its Redis."""
-        kubectl("create", "namespace", self.namespace)
-        levels = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in RESTRICTED]
-        kubectl("label", "namespace", self.namespace, *levels)
+        release.create_namespace(namespace)
         manifest = (ROOT / "examples" / "redis.yaml").read_text()
         local = manifest.replace("docker.io/library/redis:7.2-alpine", "localhost/redis:trixie")
         assert local != manifest
         self.kubectl("apply", "-f", "-", input=local)
         self.kubectl("rollout", "status", "deployment/redis", "--timeout=60s")
+        self.history = PodHistory(namespace)
+        self.queue = TaskQueue(f"redis.{namespace}.svc")
+        self._names: list[str] = []
 
-    def delete(self) -> None:
+    def close(self) -> None:
+        self.queue.close()
+        self.history.close()
         kubectl("delete", "namespace", self.namespace, "--wait=false")
 
-    def kubectl(self, *arguments: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002
-        return kubectl("-n", self.namespace, *arguments, input=input, check=check)
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
+        return kubectl("-n", self.namespace, *arguments, input=input)
 
     def apply(self, **spec: Any) -> None:
         """Apply the runner; what is not said here is as in examples/runner.yaml."""
@@ -79,94 +49,79 @@ class Pool:
             "idleTimeoutSeconds": 5,
             **spec,
         }
-        manifest = {
-            "apiVersion": "pynenc.org/v1alpha1",
-            "kind": "MultiThreadRunner",
-            "metadata": {"name": "reports"},
-            "spec": values,
-        }
-        self.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+        meta = {"name": NAME}
+        apply(
+            {"apiVersion": "pynenc.org/v1alpha1", "kind": "MultiThreadRunner", "metadata": meta, "spec": values},
+            self.namespace,
+        )
+
+    def change(self, **spec: Any) -> None:
+        """Change some fields of the runner's spec; None takes one away."""
+        self.kubectl("patch", "mtr", NAME, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def enqueue(self, *tasks: Task) -> None:
-        """Call tasks from a producer's process."""
-        url = f"redis://{self.redis_host}:6379"
-        parts = {"broker": "Broker", "orchestrator": "Orchestrator", "state_backend": "StateBackend"}
-        parts |= {"trigger": "Trigger", "client_data_store": "ClientDataStore"}
-        environment = {
-            **os.environ,
-            **{f"PYNENC__{name.upper()}_CLS": f"Redis{kind}" for name, kind in parts.items()},
-            "PYNENC__APP_ID": APP_ID,
-            "PYNENC__REDIS_URL": url,
-            "REPORTS_REDIS_URL": url,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "examples")]),
-        }
-        command = [sys.executable, "-m", "tests.e2e.producer", json.dumps(tasks)]
-        done = subprocess.run(
-            command, env=environment, cwd=Path("/"), capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
+        self._names += [task[2] for task in tasks]
+        self.queue.enqueue(*tasks)
 
-    def redis(self) -> Redis:
-        return Redis(host=self.redis_host, socket_timeout=5)
+    def until_begun(self, *names: str) -> None:
+        """Wait until these tasks run, or have run."""
+        wait_until(lambda: set(names) <= set(self.queue.executions()), f"begun: {', '.join(names)}")
 
-    def executions(self) -> Counter[str]:
-        """How often each task has begun."""
-        with self.redis() as redis:
-            return Counter(json.loads(line)["name"] for line in redis.lrange("demo:executions", 0, -1))
+    def until_succeeded(self) -> None:
+        """Wait until every task that was enqueued has succeeded; each has then run once."""
+        wait_until(lambda: self.queue.succeeded() >= len(self._names), f"{len(self._names)} tasks succeed")
+        assert self.queue.executions() == dict.fromkeys(self._names, 1)
+        for name, history in self.queue.histories().items():
+            assert (history.count("running"), history[-1]) == (1, "success"), f"{name}: {history}"
 
-    def where(self, name: str) -> str:
-        """The pod in which a task has begun."""
-        with self.redis() as redis:
-            lines = [json.loads(line) for line in redis.lrange("demo:executions", 0, -1)]
-        return next((str(line["pod"]) for line in lines if line["name"] == name), "")
-
-    def count(self, status: str) -> int:
-        """How many invocations have a pynenc status, from the index that its Redis plugin keeps."""
-        with self.redis() as redis:
-            return int(redis.scard(f"__pynenc__:{APP_ID}:orchestrator:status:{status}"))
-
-    def queued(self) -> int:
-        with self.redis() as redis:
-            return int(redis.llen(f"__pynenc__:{APP_ID}:broker:default_queue"))
+    def until_gone(self) -> None:
+        """Wait until no worker pod is left, not even one on its way out."""
+        wait_until(lambda: not get("pods", *self._workers())["items"], "the pool is at zero")
 
     def pods(self) -> dict[str, Json]:
         """The worker pods that are not being deleted, by name."""
-        found = get("pods", "-n", self.namespace, "-l", "pynenc.org/runner=reports")["items"]
+        found = get("pods", *self._workers())["items"]
         return {pod["metadata"]["name"]: pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
 
-    def gone(self) -> bool:
-        """Whether no worker pod is left, not even one on its way out."""
-        return not get("pods", "-n", self.namespace, "-l", "pynenc.org/runner=reports")["items"]
+    def states(self) -> list[str]:
+        """What the workers say of themselves, in the order of their names."""
+        notes = [pod["metadata"].get("annotations", {}) for _, pod in sorted(self.pods().items())]
+        return [str(note.get("pynenc.org/worker-state", "")) for note in notes]
 
-    def annotations(self, pod: str) -> dict[str, str]:
-        found: dict[str, str] = get("pod", pod, "-n", self.namespace)["metadata"].get("annotations", {})
-        return found
-
-    def states(self) -> dict[str, str]:
-        """What each worker says of itself."""
-        return {
-            name: pod["metadata"].get("annotations", {}).get("pynenc.org/worker-state", "")
-            for name, pod in self.pods().items()
-        }
+    def until_states(self, *states: str) -> None:
+        wait_until(lambda: self.states() == list(states), f"the workers are {', '.join(states)}")
 
     def status(self) -> Json:
-        status: Json = get("mtr", "reports", "-n", self.namespace).get("status", {})
+        status: Json = get("mtr", NAME, "-n", self.namespace).get("status", {})
         return status
 
-    def reasons(self) -> set[str]:
-        """The reasons of the runner's events."""
-        events = get("events.events.k8s.io", "-n", self.namespace)["items"]
-        return {event["reason"] for event in events if event["regarding"].get("kind") == "MultiThreadRunner"}
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Status and reason of a condition of the runner."""
+        found = [c for c in self.status().get("conditions", ()) if c["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+    def events(self) -> list[tuple[str, str, str]]:
+        """(reason, action, note) of the runner's events, the first one first."""
+        found = get("events.events.k8s.io", "-n", self.namespace)["items"]
+        ours = [event for event in found if event["regarding"].get("kind") == "MultiThreadRunner"]
+        return [(e["reason"], e["action"], e["note"]) for e in sorted(ours, key=lambda event: str(event["eventTime"]))]
 
     def diagnosis(self) -> str:
         """What one needs to see why a test has failed."""
+        here = ("-n", self.namespace)
+        logs = ("--tail=30", "--prefix", "--max-log-requests=20", "-l", f"pynenc.org/runner={NAME}")
         parts = [
-            self.kubectl("get", "mtr,pods", "-o", "wide", check=False),
-            self.kubectl("get", "mtr", "reports", "-o", "jsonpath={.status}", check=False),
-            self.kubectl("get", "events.events.k8s.io", "--sort-by=.metadata.creationTimestamp", check=False),
-            kubectl("logs", "-n", "pynenc-system", "deploy/pynenc-operator", "--tail=60", check=False),
-        ]
-        parts += [
-            f"--- {name}\n" + self.kubectl("logs", name, "--tail=30", check=False) for name in list(self.states())[:4]
+            told("kubectl", "get", "mtr,pods", "-o", "wide", *here),
+            told("kubectl", "get", "mtr", NAME, "-o", "yaml", *here),
+            told("kubectl", "get", "events.events.k8s.io", "--sort-by=.metadata.creationTimestamp", *here),
+            release.diagnosis(),
+            told("kubectl", "logs", *logs, *here),
+            "pods, as they were seen:",
+            *map(str, self.history.all()),
+            f"tasks: {self.queue.histories()}",
+            *map(str, self.queue.begun()),
         ]
         return "\n".join(parts)
+
+    def _workers(self) -> tuple[str, ...]:
+        return ("-n", self.namespace, "-l", f"pynenc.org/runner={NAME}")

@@ -1,18 +1,40 @@
-"""Enqueues what it is told to, as a producer does: its environment names the app and its backend.
+"""A producer that stays, as a web server does: it calls tasks when it is told to, and knows what became of them.
 
-python -m tests.e2e.producer '[["short", 1.0, "a"], ["long", 20.0, "b"]]'
+Each line of its input is a JSON object; each is answered by one line:
+
+    {"call": [["short", 1.0, "a"], ["long", 20.0, "b"]]}    called
+    {"histories": true}                                      {"a": ["registered", "pending", "running", "success"], ...}
+
+Its environment names the app and its backend.
 """
 
 import importlib
 import json
 import sys
+from typing import Any
 
 
 def main() -> None:
-    """Call each task once."""
+    """Answer until the input ends."""
     tasks = importlib.import_module("reports.tasks")  # under the name that the workers know it by
-    for task, seconds, name in json.loads(sys.argv[1]):
-        getattr(tasks, task)(seconds, name)
+    tasks.app.broker.count_invocations()  # connects
+    print("ready", flush=True)
+    invocations: dict[str, Any] = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "histories" in asked:
+            print(json.dumps({name: _history(tasks.app, called) for name, called in invocations.items()}), flush=True)
+            continue
+        for task, seconds, name in asked["call"]:
+            invocations[name] = getattr(tasks, task)(seconds, name)
+        print("called", flush=True)
+
+
+def _history(app: Any, invocation: Any) -> list[str]:
+    """The statuses that an invocation has had, in order."""
+    entries = app.state_backend.get_history(invocation.invocation_id)
+    ordered = sorted(entries, key=lambda entry: entry.status_record.timestamp)
+    return [str(entry.status_record.status.value) for entry in ordered]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import ssl
 import urllib.error
 import urllib.request
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.pool import Pool, get, kubectl, wait_until
+from pynenc_worker import contract
+from tests.e2e.kubernetes import get, kubectl
+from tests.e2e.pool import Pool
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
@@ -18,13 +21,13 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 @pytest.fixture(scope="module")
 def workers(operator: None) -> Iterator[tuple[Pool, str]]:  # noqa: ARG001
     """Two workers at rest, and the token of the first, as it has it in its file."""
-    pool = Pool("e2e-rights")
-    pool.create()
-    pool.apply(minReplicas=2)
-    wait_until(lambda: list(pool.states().values()) == ["idle", "idle"], "two workers report")
-    token = pool.kubectl("exec", "reports-0", "--", "cat", TOKEN)
-    yield pool, token
-    pool.delete()
+    pool = Pool(f"e2e-{os.getpid()}-rights")
+    try:
+        pool.apply(minReplicas=2)
+        pool.until_states("idle", "idle")
+        yield pool, pool.kubectl("exec", "reports-0", "--", "cat", TOKEN)
+    finally:
+        pool.close()
 
 
 def patch(pool: Pool, token: str, pod: str, body: dict[str, Any], subresource: str = "/status") -> tuple[int, str]:
@@ -49,29 +52,31 @@ def _cluster(entry: str) -> str:
 
 
 def annotations(**values: str | None) -> dict[str, Any]:
-    return {
-        "metadata": {"annotations": {f"pynenc.org/{name.replace('_', '-')}": value for name, value in values.items()}}
-    }
+    return {"metadata": {"annotations": values}}
 
 
-def test_a_worker_may_report_of_itself(workers: tuple[Pool, str]) -> None:
+def test_a_worker_may_report_of_itself_and_take_it_back(workers: tuple[Pool, str]) -> None:
     pool, token = workers
-    code, said = patch(pool, token, "reports-0", annotations(worker_state="active", active_invocations="1"))
+    before = get("pod", "reports-0", "-n", pool.namespace)["metadata"]["annotations"]
+    report = dict.fromkeys(contract.WORKER_WRITES, "1") | {contract.WORKER_STATE: "active"}
+    code, said = patch(pool, token, "reports-0", annotations(**report))
     assert code == 200, said
-    patch(pool, token, "reports-0", annotations(worker_state="idle", active_invocations="0"))
+    assert report.items() <= get("pod", "reports-0", "-n", pool.namespace)["metadata"]["annotations"].items()
+    mended = {key: before.get(key) for key in contract.WORKER_WRITES}
+    assert patch(pool, token, "reports-0", annotations(**mended))[0] == 200
 
 
 @pytest.mark.parametrize(
     ("pod", "body"),
     [
-        ("reports-1", annotations(worker_state="active")),
+        ("reports-1", annotations(**{contract.WORKER_STATE: "active"})),
         ("reports-0", {"metadata": {"labels": {"pynenc.org/runner": "another"}}}),
         ("reports-0", {"status": {"phase": "Succeeded"}}),
-        ("reports-0", annotations(drain_request="idle.1")),
-        ("reports-0", annotations(recover_runners="x")),
-        ("reports-0", {"metadata": {"annotations": {"example.com/note": "x"}}}),
+        ("reports-0", annotations(**{contract.DRAIN_REQUEST: "idle.1"})),
+        ("reports-0", annotations(**{contract.RECOVER_RUNNERS: "x"})),
+        ("reports-0", annotations(**{"example.com/note": "x"})),
         ("reports-0", {"metadata": {"finalizers": ["example.com/stay"]}}),
-        ("reports-0", annotations(worker_state="x" * 65)),
+        ("reports-0", annotations(**{contract.WORKER_STATE: "x" * 65})),
     ],
     ids=["another pod", "a label", "a status", "a drain request", "a recovery", "an annotation", "a finalizer",
          "a long value"],

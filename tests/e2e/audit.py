@@ -1,0 +1,32 @@
+"""Who has asked the API server for what, from its audit log."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from tests.cluster.paths import ClusterPaths
+
+
+class Audit:
+    """The requests answered since this was made."""
+
+    def __init__(self) -> None:
+        self._log: Path = ClusterPaths.current().audit_log
+        self._begin = self._log.stat().st_size
+
+    def of(self, user: str, namespace: str | None = None) -> Counter[tuple[str, str]]:
+        """(verb, resource) of the requests of users whose names begin so; watches are counted when they end."""
+        counts: Counter[tuple[str, str]] = Counter()
+        with self._log.open() as lines:
+            lines.seek(self._begin)
+            for line in lines:
+                entry = json.loads(line)
+                target = entry.get("objectRef", {})
+                if not entry["user"]["username"].startswith(user) or "impersonatedUser" in entry:
+                    continue
+                if namespace is not None and target.get("namespace") != namespace:
+                    continue
+                resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
+                dry_run = " (dry run)" if "dryRun=All" in entry["requestURI"] else ""
+                counts[entry["verb"] + dry_run, resource or entry["requestURI"]] += 1
+        return counts

@@ -1,0 +1,132 @@
+"""Every version of a runner's pods that the API server has shown, by a watch: what polling would miss."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pynenc_operator import labels
+from pynenc_worker import contract
+
+type Json = dict[str, Any]
+
+LONGEST = 900  # seconds that the watch lasts
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One version of one pod."""
+
+    at: float  # Unix seconds, when it was seen
+    name: str
+    uid: str
+    state: str  # what the worker says of itself; empty before its first report
+    asked: str  # the drain request, empty if none
+    answer: str
+    terminating: bool
+    ended: bool
+    gone: bool  # the last one: the pod is no more
+
+    @property
+    def live(self) -> bool:
+        return not (self.terminating or self.ended or self.gone)
+
+    def __str__(self) -> str:
+        marks = [word for word in ("terminating", "ended", "gone") if getattr(self, word)]
+        clock = time.strftime("%H:%M:%S", time.localtime(self.at)) + f".{int(self.at % 1 * 1000):03}"
+        return f"{clock} {self.name} {self.state or '-'} asked={self.asked} answer={self.answer} {' '.join(marks)}"
+
+
+class PodHistory:
+    """What a namespace's worker pods have been since this was made."""
+
+    def __init__(self, namespace: str) -> None:
+        query = f"watch=true&timeoutSeconds={LONGEST}&labelSelector={labels.MANAGED_BY}%3D{labels.MANAGED_BY_US}"
+        self._watch = subprocess.Popen(
+            ["kubectl", "get", "--raw", f"/api/v1/namespaces/{namespace}/pods?{query}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._seen: list[Seen] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, name=f"history-{namespace}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._watch.terminate()
+        self._thread.join(10)
+        self._watch.communicate(timeout=10)
+
+    def all(self) -> list[Seen]:
+        with self._news:
+            assert not self._ended, "the watch of the pods has ended too early"
+            return list(self._seen)
+
+    def wait_for(self, condition: Callable[[Seen], bool], what: str, *, since: int = 0, seconds: float = 60) -> Seen:
+        """The first version from number `since` on that is so, the moment it is shown."""
+        deadline = time.monotonic() + seconds
+        number = since
+        while True:
+            with self._news:
+                assert not self._ended, "the watch of the pods has ended too early"
+                for seen in self._seen[number:]:
+                    if condition(seen):
+                        return seen
+                number = len(self._seen)
+                left = deadline - time.monotonic()
+                assert left > 0, f"not within {seconds:.0f} s: {what}"
+                self._news.wait(left)
+
+    def peak(self) -> int:
+        """The most pods that were live at a time."""
+        live: set[str] = set()
+        peak = 0
+        for seen in self.all():
+            (live.add if seen.live else live.discard)(seen.uid)
+            peak = max(peak, len(live))
+        return peak
+
+    def uids(self) -> set[str]:
+        return {seen.uid for seen in self.all()}
+
+    def interrupted(self) -> list[str]:
+        """Pods that were deleted after their first report and before they said that they had drained."""
+        first: dict[str, Seen] = {}
+        for seen in self.all():
+            if seen.terminating:
+                first.setdefault(seen.uid, seen)
+        drained = contract.WorkerState.DRAINED
+        return [str(s) for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
+
+    def _read(self) -> None:
+        assert self._watch.stdout
+        for line in self._watch.stdout:
+            event = json.loads(line)
+            seen = _seen(event["type"], event["object"])
+            with self._news:
+                self._seen.append(seen)
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+def _seen(kind: str, pod: Json) -> Seen:
+    meta = pod["metadata"]
+    notes = meta.get("annotations", {})
+    return Seen(
+        at=time.time(),
+        name=meta["name"],
+        uid=meta["uid"],
+        state=notes.get(contract.WORKER_STATE, ""),
+        asked=notes.get(contract.DRAIN_REQUEST, ""),
+        answer=notes.get(contract.DRAIN_ANSWER, ""),
+        terminating="deletionTimestamp" in meta,
+        ended=pod["status"].get("phase") in {"Succeeded", "Failed"},
+        gone=kind == "DELETED",
+    )

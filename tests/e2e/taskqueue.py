@@ -1,0 +1,106 @@
+"""The queue of one runner, from a producer's side: calling tasks, and what became of them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from tests.cluster.paths import ROOT
+
+type Json = dict[str, Any]
+type Task = tuple[str, float, str]  # short or long, seconds, name
+
+APP_ID = "reports"
+# What a task goes through that is taken once and never given back.
+UNDISTURBED = ["registered", "pending", "running", "success"]
+
+
+class TaskQueue:
+    """The app `reports` on the Redis of a namespace."""
+
+    def __init__(self, host: str) -> None:
+        self._redis = Redis(host=host, socket_timeout=10)
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
+        self._producer = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.producer"],
+            env=_environment(f"redis://{host}:6379"),
+            cwd=Path("/"),  # pynenc reads a pyproject.toml where it starts
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
+        self._expect("ready")
+
+    def close(self) -> None:
+        self._producer.kill()
+        self._producer.communicate()
+        self._said.close()
+        self._redis.close()
+
+    def enqueue(self, *tasks: Task) -> None:
+        """Call tasks; returns when the broker has them."""
+        self._tell({"call": tasks})
+        self._expect("called")
+
+    def histories(self) -> dict[str, list[str]]:
+        """The pynenc statuses that each task has had, in order."""
+        self._tell({"histories": True})
+        answer: dict[str, list[str]] = json.loads(self._line())
+        return answer
+
+    def executions(self) -> Counter[str]:
+        """How often each task has begun."""
+        return Counter(execution["name"] for execution in self.begun())
+
+    def where(self, name: str) -> str:
+        """The pod in which a task has begun; empty before that."""
+        return next((str(execution["pod"]) for execution in self.begun() if execution["name"] == name), "")
+
+    def begun(self) -> list[Json]:
+        """What each execution has left when it began: name, pod, started (Unix seconds)."""
+        return [json.loads(line) for line in self._redis.lrange("demo:executions", 0, -1)]
+
+    def succeeded(self) -> int:
+        """How many tasks have succeeded, from the index that pynenc's Redis plugin keeps."""
+        return int(self._redis.scard(f"__pynenc__:{APP_ID}:orchestrator:status:success"))
+
+    def length(self) -> int:
+        return int(self._redis.llen(f"__pynenc__:{APP_ID}:broker:default_queue"))
+
+    def _tell(self, what: Json) -> None:
+        assert self._producer.stdin
+        self._producer.stdin.write(json.dumps(what) + "\n")
+        self._producer.stdin.flush()
+
+    def _line(self) -> str:
+        assert self._producer.stdout
+        line = self._producer.stdout.readline()
+        if not line:
+            self._said.seek(0)
+            raise AssertionError(f"the producer has ended: {self._said.read()}")
+        return line
+
+    def _expect(self, word: str) -> None:
+        while (line := self._line()).strip() != word:  # pynenc may print warnings of its own
+            assert not line.startswith("{"), line
+
+
+def _environment(url: str) -> dict[str, str]:
+    parts = {"broker": "Broker", "orchestrator": "Orchestrator", "state_backend": "StateBackend"}
+    parts |= {"trigger": "Trigger", "client_data_store": "ClientDataStore"}
+    return {
+        **os.environ,
+        **{f"PYNENC__{name.upper()}_CLS": f"Redis{kind}" for name, kind in parts.items()},
+        "PYNENC__APP_ID": APP_ID,
+        "PYNENC__REDIS_URL": url,
+        "PYNENC__LOGGING_LEVEL": "warning",
+        "REPORTS_REDIS_URL": url,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "examples")]),
+    }
