@@ -1,0 +1,54 @@
+"""A changed template, one that can't start, and a quota: no working pod is given up for a pod that does not work."""
+
+import json
+
+from tests.e2e.kubernetes import get, wait_until
+from tests.e2e.pool import Pool
+
+WORKING = "localhost/pynenc-demo:dev"
+GREEN = {"name": "COLOUR", "value": "green"}
+
+
+def images(pool: Pool) -> set[str]:
+    return {pod["spec"]["containers"][0]["image"] for pod in pool.pods().values()}
+
+
+def test_a_template_changes_while_three_are_busy_and_every_task_runs_once(pool: Pool) -> None:
+    pool.apply(minReplicas=3, maxReplicas=3)
+    pool.enqueue(*(("long", 20.0, f"l{n}") for n in range(3)))
+    pool.until_begun("l0", "l1", "l2")
+    pool.change(env=[GREEN])
+    pool.until_succeeded()
+
+    def replaced() -> bool:
+        environments = [pod["spec"]["containers"][0]["env"] for pod in pool.pods().values()]
+        return all(GREEN in environment for environment in environments) and pool.states() == ["idle"] * 3
+
+    wait_until(replaced, "three new pods serve")
+    assert "TemplateChanged" in {reason for reason, _, _ in pool.events()}
+
+
+def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_itself(pool: Pool) -> None:
+    pool.apply(minReplicas=1, maxReplicas=2)
+    pool.until_states("idle")
+    pool.change(image="localhost/no-such-image:dev")
+    wait_until(lambda: pool.condition("Progressing") == ("False", "ImagePullBackOff"), "the condition says why")
+    pool.enqueue(("short", 0.5, "served-meanwhile"))
+    pool.until_succeeded()
+    assert WORKING in images(pool)
+    assert len(pool.pods()) <= 2
+    pool.change(image=WORKING)
+    wait_until(lambda: pool.condition("Progressing") == ("True", "UpToDate"), "all is well again")
+    wait_until(lambda: images(pool) == {WORKING}, "the broken pod is gone")
+
+
+def test_a_full_quota_limits_and_its_mending_is_enough(pool: Pool) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}}
+    pool.kubectl("apply", "-f", "-", input=json.dumps(quota))
+    wait_until(lambda: get("resourcequota", "q", "-n", pool.namespace).get("status", {}).get("used"), "it is counted")
+    pool.apply(minReplicas=4)
+    wait_until(lambda: pool.condition("ScalingLimited") == ("True", "QuotaExceeded"), "the condition says so")
+    assert len(pool.pods()) == 2  # the third place is Redis's
+    assert pool.condition("TemplateValid") == ("True", "Accepted")
+    pool.kubectl("delete", "resourcequota", "q")
+    wait_until(lambda: len(pool.pods()) == 4, "the pool fills up")
