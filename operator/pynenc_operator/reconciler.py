@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 # A worker with a free thread takes work within 0.3 s: what is still queued after this found none.
 RECOUNT_SECONDS: Final = 0.5
+# What failed beside the scaling itself is tried again after this.
+RETRY_SECONDS: Final = 10.0
 # A stale decision is taken again this soon.
 AGAIN_SECONDS: Final = 0.2
 
@@ -43,6 +45,7 @@ class _Memory:
 
     resync_at: float = 0.0
     status_written: float = 0.0
+    status_not_before: float = 0.0
     name_taken: status.Problem | None = None
 
 
@@ -85,8 +88,7 @@ class Reconciler:
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
         if self._now() >= memory.resync_at:
-            await self._resync(key, runner)
-            memory.resync_at = self._now() + self._resync_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+            memory.resync_at = self._now() + await self._resync(key, runner)
         spec = parse_spec(runner["spec"])
         verdict = await self._creation.check(key, runner)
         seen, problem = await self._observe(key, runner, spec)
@@ -104,12 +106,21 @@ class Reconciler:
         await self._report(key, runner, facts, seen, decision, scaled=outcome.acted and decision.scales)
         return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
 
-    async def _resync(self, key: Key, runner: Json) -> None:
-        """What is read without a cause, now and then: pods, the backend's Secret, the workers' rights."""
+    async def _resync(self, key: Key, runner: Json) -> float:
+        """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
+
+        Without a LIST nothing is done for this runner; without rights its new pods take no work, but those that have
+        reported go on.
+        """
         await self._list(key)
         self._depths.refresh(key)
-        await self._access.ensure(key, runner)
         self._memory[key].name_taken = None
+        try:
+            await self._access.ensure(key, runner)
+        except KubeError as error:
+            log.warning("%s/%s: its workers may not be able to report: %s", *key, error)
+            return RETRY_SECONDS
+        return self._resync_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
     async def _list(self, key: Key) -> None:
         found = await self._kube.list_pods(key.namespace, labels.workers_of(key.name))
@@ -201,13 +212,17 @@ class Reconciler:
         self.table[key] = current = status.compute_status(previous, report, now)
         memory = self._memory[key]
         patch = status.patch_for(previous, current, now - memory.status_written)
-        if patch is None:
+        if patch is None or now < memory.status_not_before:
             return
         try:
             self._runners.put(await self._kube.patch_runner_status(key.namespace, key.name, patch))
         except NotFound:
             return  # deleted meanwhile; the watch says so
-        memory.status_written = now
+        except KubeError as error:  # scaling goes on without it
+            log.warning("%s/%s: status not written: %s", *key, error)
+            memory.status_not_before = now + RETRY_SECONDS
+        else:
+            memory.status_written = now
 
     def _forget(self, key: Key) -> None:
         self._memory.pop(key, None)

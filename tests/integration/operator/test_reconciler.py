@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pynenc_operator.clock import Clock
-from pynenc_operator.kube import Kube
+from pynenc_operator.kube import Forbidden, Kube
 from pynenc_operator.kube_connection import Connection
 from tests.cluster.half_cluster import HalfCluster
-from tests.integration.operator.pool_harness import Pool, manifest
+from tests.integration.operator.pool_harness import NoAccess, Pool, manifest
 
 type MakePool = Callable[..., Pool]
 type Requests = list[tuple[str, str]]
@@ -279,3 +279,19 @@ async def test_a_template_whose_pods_fail_is_tried_rarely_and_told_in_the_platfo
     requests.clear()
     await pool.look()
     assert requests.count(("create", "pods")) == 1
+
+
+async def test_scaling_goes_on_without_a_status_and_without_rights(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, requests: Requests
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise Forbidden("no", verb="patch", resource="multithreadrunners/status", status=403)
+
+    pool = make_pool(minReplicas=1)
+    monkeypatch.setattr(pool.kube, "patch_runner_status", refuse)
+    monkeypatch.setattr(NoAccess, "ensure", refuse)
+    assert await pool.look() == 1.0
+    assert await pool.names() == ["reports-0"]
+    requests.clear()
+    assert await pool.reconciler.reconcile(pool.key) == 1.0
+    assert requests == []
