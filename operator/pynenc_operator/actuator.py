@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any, Final
 
+from pynenc_operator import labels
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
 from pynenc_operator.model import Decision, Delete, Drain, Key, Step
 from pynenc_operator.podspec import PodBuilder, pod_name
@@ -114,13 +115,16 @@ class Actuator:
         except KubeError as error:
             outcome.refusal = error
             return
-        owners = pod["metadata"].get("ownerReferences", ())
-        if any(o.get("controller") and o["uid"] == runner["metadata"]["uid"] for o in owners):
+        meta = pod["metadata"]
+        ours = any(
+            o.get("controller") and o["uid"] == runner["metadata"]["uid"] for o in meta.get("ownerReferences", ())
+        )
+        if ours and meta.get("labels", {}).get(labels.RUNNER) == key.name:
             outcome.stale = True
             return
         outcome.name_taken = Problem(
             "ForeignPod",
-            f"pod {name} is not this runner's, so the next free number is used; rename or remove that pod",
+            f"pod {name} is not this runner's, or has lost its labels: the next free number is used; remove that pod",
         )
 
 

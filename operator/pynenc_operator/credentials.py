@@ -70,19 +70,21 @@ class Credentials:
         if kind is BackendKind.SQLITE:
             return str(self._sqlite_dir / key.namespace / how["path"])
         if "url" in how:
-            return in_namespace(how["url"], key.namespace)
+            return _reachable(how["url"], key.namespace, "spec.backend")
         known = self._urls.get(key)
         if known is None or known.source != how:
             failure = self._failures.get(key)
             if failure and failure.source == how and not self._is_old(failure.read):
                 raise CredentialsError(failure.text)
             text = await self._read_again(key, how)
-            known = self._urls[key] = _Url(how, in_namespace(text, key.namespace), self._monotonic())
+            known = self._urls[key] = _Url(how, text, self._monotonic())
         return known.text
 
     async def _read_again(self, key: Key, how: Json) -> str:
         try:
-            return await self._read_secret(key.namespace, **how["urlFrom"]["secretKeyRef"])
+            reference = how["urlFrom"]["secretKeyRef"]
+            text = await self._read_secret(key.namespace, **reference)
+            return _reachable(text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
         except CredentialsError as error:
             self._failures[key] = _Url(how, str(error), self._monotonic())
             raise
@@ -106,3 +108,11 @@ class Credentials:
             return base64.b64decode(data[key]).decode().strip()
         except (binascii.Error, UnicodeDecodeError):
             raise CredentialsError(f"{where} has no text under the key {key}: it has to be the backend's URL") from None
+
+
+def _reachable(url: str, namespace: str, where: str) -> str:
+    """The URL as the operator can use it. What is wrong with it is not told: the parser's words hold parts of it."""
+    try:
+        return in_namespace(url, namespace)
+    except ValueError:
+        raise CredentialsError(f"{where} holds no URL: write redis://host:6379, special characters as %XX") from None

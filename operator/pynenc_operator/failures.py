@@ -30,7 +30,8 @@ def assess(spec: RunnerSpec, seen: Observation, now: float) -> Failures | None:
     pods = [pod for pod in seen.pods if pod.template_hash == seen.template]
     for when, pod in sorted(_failed(spec, seen, pods, now), key=lambda failed: failed[0]):
         if known is None:
-            known = Failures(seen.template, 1, when)
+            if now - when <= YOUNG_SECONDS:  # older ones are history: kept for `kubectl logs`, and cleared before
+                known = Failures(seen.template, 1, when)
         elif pod.created > known.last_time:
             known = Failures(seen.template, known.count + 1, when)
     if known and any(_proves_it_works(pod, known, now) for pod in pods):

@@ -25,7 +25,7 @@ def taken_back(
     for a template only if that template is the present one again. An old pod does not come back once a
     new one has proven itself.
     """
-    reported_new = any(pod not in pool.old for pod in (*pool.idle, *pool.active))
+    reported_new = any(not pool.is_old(pod) for pod in (*pool.idle, *pool.active))
 
     def wanted_back(pod: WorkerPod) -> bool:
         if pod.template_hash == pool.template:
@@ -50,7 +50,7 @@ def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[D
 
     While an old template's pods serve, a rollout may have `maxSurge` more, and theirs go first.
     """
-    surge = spec.max_surge if pool.old and spec.pin is None else 0
+    surge = spec.max_surge if pool.old else 0
     reason = Reason.ABOVE_MAXIMUM if spec.pin is None else Reason.PINNED
     request = DrainRequest(DrainCause.ABOVE_MAXIMUM, now)
     busy = (*pools.newest_first(pool.starting), *pools.newest_first(pool.active))
@@ -58,7 +58,7 @@ def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[D
         *(Delete(pod, reason) for pod in pools.newest_first(pool.not_started)),
         *(Drain(pod, request, reason) for pod in (*pools.longest_idle_first(pool.idle), *busy)),
     ]
-    order.sort(key=lambda step: step.pod not in pool.old)
+    order.sort(key=lambda step: not pool.is_old(step.pod))
     return tuple(order[: max(0, pool.serving - cap - surge)])
 
 
@@ -79,7 +79,7 @@ def not_needed(
     ]
     serving, free_slots = pool.serving, pool.free_slots(spec.max_threads)
     if pool.old:
-        order = [step for step in order if step.pod in pool.old]
+        order = [step for step in order if pool.is_old(step.pod)]
         unproven = len(pool.new_coming)
         serving, free_slots = serving - unproven, free_slots - unproven * spec.max_threads
     spare_pods = (free_slots - depth.peak) // spec.max_threads

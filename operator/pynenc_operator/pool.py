@@ -52,7 +52,11 @@ class Pool:
     @property
     def old(self) -> tuple[WorkerPod, ...]:
         """Serving pods of another template than the present one."""
-        return tuple(pod for pod in self.serving_pods if pod.template_hash != self.template)
+        return tuple(pod for pod in self.serving_pods if self.is_old(pod))
+
+    def is_old(self, pod: WorkerPod) -> bool:
+        """Whether a pod is of another template than the present one."""
+        return pod.template_hash != self.template
 
     @property
     def new_coming(self) -> tuple[WorkerPod, ...]:

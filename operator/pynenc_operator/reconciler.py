@@ -104,6 +104,8 @@ class Reconciler:
             seen = replace(seen, pods=self._own_pods(key, runner))
         facts = status.Facts(problem, verdict.problem, verdict.valid, memory.name_taken)
         await self._report(key, runner, facts, seen, decision, scaled=outcome.acted and decision.scales)
+        if outcome.errors:
+            return RETRY_SECONDS  # what is refused now is not asked for again at every look
         return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
 
     async def _resync(self, key: Key, runner: Json) -> float:

@@ -31,7 +31,7 @@ def roll_out(spec: RunnerSpec, pool: Pool, cap: int, unmet: int, now: float) -> 
     if not new_reported:
         if len(pool.live) < cap + spec.max_surge:
             return Rollout(first_new_pod=True)
-        under_way = any(pod not in pool.serving_pods for pod in pool.live)
+        under_way = len(pool.live) > pool.serving
         return Rollout(leaving=() if under_way else _leave(pool, 1, now))
     under_drain = sum(bool(pod.drain and pod.drain.cause is DrainCause.TEMPLATE) for pod in pool.draining)
     allowed = new_reported - under_drain
@@ -44,7 +44,7 @@ def _leave(pool: Pool, count: int, now: float) -> tuple[Drain | Delete, ...]:
     """Old pods to leave: what can't be lost first, then idle ones, then busy ones, which finish."""
 
     def old(pods: tuple[WorkerPod, ...]) -> list[WorkerPod]:
-        return [pod for pod in pods if pod in pool.old]
+        return [pod for pod in pods if pool.is_old(pod)]
 
     request = DrainRequest(DrainCause.TEMPLATE, now)
     busy = pools.newest_first(old((*pool.starting, *pool.active)))

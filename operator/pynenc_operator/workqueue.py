@@ -90,7 +90,7 @@ class WorkQueue[K: Hashable]:
             pause = await self._work(key)
         except Exception as error:
             failures = self._failures[key] = self._failures.get(key, 0) + 1
-            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+            longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10))
             pause = longest * random.uniform(0.8, 1.0)  # noqa: S311 - jitter
             log.warning("%s: %s; again in %.0f s", key, error, pause, exc_info=not isinstance(error, self._expected))
         else:

@@ -113,3 +113,7 @@ def test_the_platforms_own_words_are_kept() -> None:
     pulling = pod("p0", trouble=Trouble("ImagePullBackOff", "no such image"))
     assert trouble_of(seen(pulling)) == Trouble("ImagePullBackOff", "p0: no such image")
     assert trouble_of(seen(crashed("p0", created=9, ended=5, trouble=Trouble("Error", "exit code 1")))) is None
+
+
+def test_a_failure_that_was_cleared_does_not_come_back_from_the_pods_that_are_kept_for_their_logs() -> None:
+    assert assess(SPEC, seen(crashed("p0", created=700, ended=600)), NOW) is None

@@ -129,3 +129,10 @@ async def test_a_missing_secret_is_named_and_looked_up_rarely(source: Source, ti
 
 def test_a_backend_never_shows_its_url() -> None:
     assert "secret" not in repr(Backend(BackendKind.REDIS, "redis://:secret@redis", "reports"))
+
+
+async def test_a_url_that_is_none_is_told_without_a_word_of_it(source: Source, time: Time) -> None:
+    reading = await depths(source, time, Secrets("redis://:p[hidden]x@redis")).read(KEY, runner(backend=SECRET))
+    assert reading.problem
+    assert reading.problem.reason == "CredentialsMissing"
+    assert "hidden" not in reading.problem.message

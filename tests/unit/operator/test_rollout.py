@@ -83,3 +83,11 @@ def test_a_rollback_takes_the_old_pods_back() -> None:
 
 def test_an_unknown_depth_starts_no_step() -> None:
     assert not decide(SPEC, seen(*old(*(active(name) for name in "abcd")), depth=None), NOW).acts
+
+
+def test_a_pin_takes_no_old_pod_away_before_the_new_one_has_reported() -> None:
+    spec = RunnerSpec(pin=3)
+    first = decide(spec, seen(*old(active("a"), active("b"), active("c"))), NOW)
+    assert first.create
+    assert first.create.reason is Reason.TEMPLATE
+    assert not decide(spec, seen(*old(active("a"), active("b"), active("c")), pod("n")), NOW).acts

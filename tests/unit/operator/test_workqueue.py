@@ -122,3 +122,15 @@ async def test_a_bug_is_told_with_its_traceback(caplog: pytest.LogCaptureFixture
         queue.add("a")
         await until(lambda: bool(caplog.records))
     assert caplog.records[0].exc_info
+
+
+async def test_however_often_a_key_fails_it_comes_back_within_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(_key: str) -> None:
+        raise OSError("broken")
+
+    queue = WorkQueue(work, workers=1, expected=OSError)
+    queue._failures["a"] = 5000
+    pause = await queue._attempt("a")
+    assert pause is not None
+    assert 48 <= pause <= 60
+    assert "again in" in caplog.text
