@@ -1,14 +1,13 @@
 """The chart with the project's images on the real cluster; each test gets a namespace with a runner of its own."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from tests.e2e import release
-from tests.e2e.pool import Pool
+from tests.e2e.pool import Pool, clear
 
 type MakePool = Callable[[], Pool]
 
@@ -31,6 +30,7 @@ def pytest_runtest_makereport(
 def operator() -> None:
     """The operator, installed by Helm from the chart."""
     release.install()
+    clear()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePo
     with ExitStack() as stack:
 
         def make() -> Pool:
-            pool = Pool(f"e2e-{os.getpid()}-{next(_numbers)}")
+            pool = Pool(str(next(_numbers)))
             stack.callback(pool.close)
             stack.callback(tell_if_failed, pool)
             return pool

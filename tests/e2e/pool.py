@@ -1,6 +1,7 @@
 """One runner on the real cluster, with a Redis of its own: what a test does to it and asks of it."""
 
 import json
+import os
 from typing import Any
 
 from tests.cluster.paths import ROOT
@@ -12,28 +13,43 @@ from tests.e2e.taskqueue import APP_ID, Task, TaskQueue
 type Json = dict[str, Any]
 
 NAME = "reports"
+NAMESPACES = "e2e-"  # how the names of the tests' namespaces begin
+
+
+def clear() -> None:
+    """Remove what an interrupted run has left, which would count as requests of this one."""
+    for namespace in get("namespaces")["items"]:
+        name = namespace["metadata"]["name"]
+        if name.startswith(NAMESPACES):
+            remove(name)
+
+
+def remove(namespace: str) -> None:
+    """Delete a test's namespace; its runner first: else the operator tries to make pods in a namespace that goes."""
+    kubectl("delete", "mtr", "--all", "-n", namespace)
+    kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 class Pool:
     """The runner `reports` of a namespace of its own."""
 
-    def __init__(self, namespace: str) -> None:
-        """Make the namespace with its Redis."""
-        self.namespace = namespace
-        release.create_namespace(namespace)
+    def __init__(self, name: str) -> None:
+        """Make a namespace with a Redis; `name` tells it from others of this run."""
+        self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
+        release.create_namespace(self.namespace)
         manifest = (ROOT / "examples" / "redis.yaml").read_text()
         local = manifest.replace("docker.io/library/redis:7.2-alpine", "localhost/redis:trixie")
         assert local != manifest
         self.kubectl("apply", "-f", "-", input=local)
         self.kubectl("rollout", "status", "deployment/redis", "--timeout=60s")
-        self.history = PodHistory(namespace)
-        self.queue = TaskQueue(f"redis.{namespace}.svc")
+        self.history = PodHistory(self.namespace)
+        self.queue = TaskQueue(f"redis.{self.namespace}.svc")
         self._names: list[str] = []
 
     def close(self) -> None:
         self.queue.close()
         self.history.close()
-        kubectl("delete", "namespace", self.namespace, "--wait=false")
+        remove(self.namespace)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
         return kubectl("-n", self.namespace, *arguments, input=input)

@@ -21,7 +21,7 @@ MOMENTS: dict[str, Callable[[Seen], bool]] = {
     "it has drained": lambda seen: seen.state == "drained",
     "it is being deleted": lambda seen: seen.terminating,
 }
-ROUNDS = 4
+ROUNDS = 3
 
 
 def test_a_deleted_busy_pod_finishes_its_task_and_new_work_goes_elsewhere(pool: Pool) -> None:

@@ -5,7 +5,7 @@ import time
 from tests.e2e import release
 from tests.e2e.audit import Audit
 from tests.e2e.kubernetes import get, wait_until
-from tests.e2e.pool import Pool
+from tests.e2e.pool import NAMESPACES, Pool
 
 REST_SECONDS = 30
 LEASE_SECONDS = 2  # between two renewals
@@ -15,7 +15,7 @@ def elsewhere(pool: Pool) -> list[str]:
     """Namespaces in which other tests have left runners and workers that still cost something."""
     found = get("mtr,pods", "--all-namespaces", "--selector=app.kubernetes.io/name!=redis")["items"]
     places = {item["metadata"]["namespace"] for item in found}
-    return [place for place in places if place.startswith("e2e-") and place != pool.namespace]
+    return [place for place in places if place.startswith(NAMESPACES) and place != pool.namespace]
 
 
 def test_a_pod_costs_three_writes_of_the_operator_and_four_of_its_worker(pool: Pool) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import ssl
 import urllib.error
 import urllib.request
@@ -21,7 +20,7 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 @pytest.fixture(scope="module")
 def workers(operator: None) -> Iterator[tuple[Pool, str]]:  # noqa: ARG001
     """Two workers at rest, and the token of the first, as it has it in its file."""
-    pool = Pool(f"e2e-{os.getpid()}-rights")
+    pool = Pool("rights")
     try:
         pool.apply(minReplicas=2)
         pool.until_states("idle", "idle")
