@@ -33,6 +33,7 @@ from pynenc_worker.waiting import WaitingThreadRunner
 # With a free thread, work is taken within 0.3 s: the operator counts on it. pynenc's own look at an empty
 # queue blocks for another 0.1 s.
 LOOP_PAUSE_SECONDS: Final = 0.1
+ENDING_SECONDS: Final = 0.5  # what a thread needs for its end, once its invocation is back in the queue
 
 
 class DrainableThreadRunner(WaitingThreadRunner):
@@ -125,14 +126,13 @@ class DrainableThreadRunner(WaitingThreadRunner):
 
     def observe(self) -> Observation:
         """What the runner does now; called from the reporter's thread."""
-        live = 0 if self.handed_back else sum(info.thread.is_alive() for info in list(self.threads.values()))
-        return Observation(
-            live=live,
+        return Observation(  # in this order: what was popped before a drain is held when asked next, or live at last
+            drain_id=self._drain.request_id,
+            draining=self._drain.active,
             holding=not self.handed_back and (self._taking or len(self.claims) > 0),
+            live=0 if self.handed_back else sum(info.thread.is_alive() for info in list(self.threads.values())),
             started=self._started,
             last_ended=self._last_ended,
-            draining=self._drain.active,
-            drain_id=self._drain.request_id,
         )
 
     def _finished(self) -> bool:
@@ -186,7 +186,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
 
     def _start(self, invocation: DistributedInvocation) -> bool:
         invocation_id = str(invocation.invocation_id)
-        if invocation_id not in self.threads:  # else its thread waits for the broker, and it was given to us again
+        if not self._still_runs(invocation_id):
             since = self.execution.available_since(invocation_id)
             thread = threading.Thread(
                 target=self.execution.run, args=(invocation, since), name=f"invocation-{invocation_id}", daemon=True
@@ -201,6 +201,14 @@ class DrainableThreadRunner(WaitingThreadRunner):
         self.claims.started(invocation_id)
         self._on_change()
         return True
+
+    def _still_runs(self, invocation_id: str) -> bool:
+        """Whether a thread of ours has it, and waits for the broker. A retry is queued just before its thread ends."""
+        info = self.threads.get(invocation_id)
+        if info is None:
+            return False
+        info.thread.join(ENDING_SECONDS)
+        return bool(info.thread.is_alive())
 
     def _settle(self, error: Exception | None = None) -> None:
         self._metrics.invocations.labels(status="unloadable").inc(self.claims.settle(error))

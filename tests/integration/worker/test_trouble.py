@@ -157,3 +157,16 @@ def test_a_rotated_password_restarts_nothing(
     assert line.executions() == ["first", "second"]
     assert "old" not in worker.log()
     assert ":new" not in worker.log()
+
+
+def test_a_task_that_asks_for_another_try_gets_it_at_once(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    """Its id is in the queue again before the thread of its first try has ended."""
+    names = [f"flaky{number}" for number in range(12)]
+    called = [producer.call("flaky", name=name) for name in names]
+    worker = start_worker(PYNENC__CONFIGTHREADRUNNER__MAX_THREADS="4")
+    eventually(lambda: all(producer.succeeded(each) for each in called), "every second try succeeds")
+    assert sorted(line.executions()) == sorted(names * 2)
+    worker.sigterm()
+    assert worker.exit_code() == 0

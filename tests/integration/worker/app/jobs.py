@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from pynenc import Pynenc
+from pynenc.exceptions import RetryError
 
 app = Pynenc()
 FOLDER = Path(os.environ["JOBS_FOLDER"])
@@ -23,6 +24,18 @@ def nap(name: str, seconds: float) -> str:
     """Take a known time."""
     note("start", name)
     time.sleep(seconds)
+    note("end", name)
+    return name
+
+
+@app.task(max_retries=3)
+def flaky(name: str) -> str:
+    """Succeed at the second try."""
+    note("start", name)
+    mark = FOLDER / f"tried-{name}"
+    if not mark.exists():
+        mark.touch()
+        raise RetryError
     note("end", name)
     return name
 
