@@ -36,10 +36,11 @@ class DepthWindow:
 
     counts: deque[tuple[float, int]] = field(default_factory=deque)
     down_since: float | None = None
+    told: Problem | None = None  # of the present outage
 
     def counted(self, now: float, count: int) -> QueueDepth:
         """Take a count in."""
-        self.down_since = None
+        self.down_since = self.told = None
         self.counts.append((now, count))
         while self.counts[0][0] < now - PEAK_SECONDS:
             self.counts.popleft()
@@ -51,6 +52,17 @@ class DepthWindow:
         if self.down_since is None:
             self.down_since = now
         return self.down_since
+
+    def tell(self, problem: Problem) -> Problem:
+        """What to say of a failed count.
+
+        A client that tries several times gets a refusal in one look and is too slow in the next: still one outage,
+        and a condition that went to and fro with it would be written every few seconds.
+        """
+        wavering = problem.reason == BrokerErrorKind.TIMEOUT
+        if self.told is None or not (wavering and self.told.reason == BrokerErrorKind.UNREACHABLE):
+            self.told = problem
+        return self.told
 
 
 class QueueDepths:
@@ -69,11 +81,13 @@ class QueueDepths:
             backend = await self._credentials.backend(key, runner)
             count = await self._source.depth(backend)
         except CredentialsError as error:
-            return Reading(problem=Problem("CredentialsMissing", str(error)), down_since=window.failed(self._now()))
+            problem = window.tell(Problem("CredentialsMissing", str(error)))
+            return Reading(problem=problem, down_since=window.failed(self._now()))
         except BrokerError as error:
             if error.kind is BrokerErrorKind.AUTHENTICATION:
                 self._credentials.refresh(key)
-            return Reading(problem=Problem(str(error.kind), str(error)), down_since=window.failed(self._now()))
+            problem = window.tell(Problem(str(error.kind), str(error)))
+            return Reading(problem=problem, down_since=window.failed(self._now()))
         return Reading(depth=window.counted(self._now(), count))
 
     def refresh(self, key: Key) -> None:

@@ -90,6 +90,27 @@ async def test_a_failed_count_is_unknown_and_not_zero(source: Source, time: Time
     assert reading.problem.reason == "Unreachable"
 
 
+async def test_an_outage_is_told_in_one_way_whether_it_refuses_or_is_slow(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+
+    async def told(kind: BrokerErrorKind) -> str:
+        source.answer = BrokerError(kind, "SomeError")
+        reading = await queue.read(KEY, runner())
+        assert reading.problem
+        return reading.problem.reason
+
+    timeout, unreachable = BrokerErrorKind.TIMEOUT, BrokerErrorKind.UNREACHABLE
+    assert [await told(kind) for kind in (timeout, unreachable, timeout, unreachable, timeout)] == [
+        "Timeout",
+        *["Unreachable"] * 4,
+    ]
+    assert await told(BrokerErrorKind.AUTHENTICATION) == "AuthenticationFailed"  # it answers again
+    assert await told(timeout) == "Timeout"
+    source.answer = 0
+    await queue.read(KEY, runner())
+    assert await told(timeout) == "Timeout"
+
+
 async def test_a_bare_host_is_the_runners_neighbour(source: Source, time: Time) -> None:
     await depths(source, time).read(KEY, runner())
     assert source.asked == [Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")]
