@@ -4,6 +4,8 @@ import json
 import os
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from tests.cluster.paths import ROOT
 from tests.e2e import release
 from tests.e2e.history import PodHistory
@@ -134,9 +136,11 @@ class Pool:
             told("kubectl", "logs", *logs, *here),
             "pods, as they were seen:",
             *map(str, self.history.all()),
-            f"tasks: {self.queue.histories()}",
-            *map(str, self.queue.begun()),
         ]
+        try:
+            parts += [f"tasks: {self.queue.histories()}", *map(str, self.queue.begun())]
+        except (AssertionError, RedisError) as error:
+            parts.append(f"the queue does not answer: {error}")
         return "\n".join(parts)
 
     def _workers(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import time
 
 from tests.e2e import release
 from tests.e2e.audit import Audit
+from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import get, wait_until
 from tests.e2e.pool import NAMESPACES, Pool
 
@@ -11,11 +12,11 @@ REST_SECONDS = 30
 LEASE_SECONDS = 2  # between two renewals
 
 
-def elsewhere(pool: Pool) -> list[str]:
+def elsewhere(*pools: Pool) -> list[str]:
     """Namespaces in which other tests have left runners and workers that still cost something."""
     found = get("mtr,pods", "--all-namespaces", "--selector=app.kubernetes.io/name!=redis")["items"]
-    places = {item["metadata"]["namespace"] for item in found}
-    return [place for place in places if place.startswith(NAMESPACES) and place != pool.namespace]
+    places = {item["metadata"]["namespace"] for item in found} - {pool.namespace for pool in pools}
+    return [place for place in places if place.startswith(NAMESPACES)]
 
 
 def test_a_pod_costs_three_writes_of_the_operator_and_four_of_its_worker(pool: Pool) -> None:
@@ -41,10 +42,15 @@ def test_a_pod_costs_three_writes_of_the_operator_and_four_of_its_worker(pool: P
     assert worker == {("patch", "pods/status"): 4}  # idle, active, idle, drained
 
 
-def test_a_pool_at_rest_costs_the_lease_and_nothing_else(pool: Pool) -> None:
-    pool.apply(minReplicas=1)
-    wait_until(lambda: pool.status().get("idleReplicas") == 1, "the worker rests")
-    wait_until(lambda: elsewhere(pool) == [], "what earlier tests have left is gone")
+def test_a_pool_at_rest_costs_the_lease_and_nothing_else_nor_does_one_without_its_broker(make_pool: MakePool) -> None:
+    resting, stranded = make_pool(), make_pool()
+    stranded.apply()
+    wait_until(lambda: stranded.condition("BrokerReachable") == ("True", "Counted"), "the queue is counted")
+    stranded.kubectl("scale", "deployment/redis", "--replicas=0")
+    resting.apply(minReplicas=1)
+    wait_until(lambda: resting.status().get("idleReplicas") == 1, "the worker rests")
+    wait_until(lambda: stranded.condition("BrokerReachable") == ("False", "Unreachable"), "the outage is told")
+    wait_until(lambda: elsewhere(resting, stranded) == [], "what earlier tests have left is gone")
     time.sleep(2)  # for what they have set off
     audit = Audit()
     time.sleep(REST_SECONDS)
@@ -52,4 +58,5 @@ def test_a_pool_at_rest_costs_the_lease_and_nothing_else(pool: Pool) -> None:
     renewals = operator.pop(("update", "leases"))
     assert abs(renewals - REST_SECONDS / LEASE_SECONDS) <= 2
     assert {key for key in operator if key[0] != "watch"} == set()
-    assert audit.of(f"system:serviceaccount:{pool.namespace}:") == {}
+    assert audit.of(f"system:serviceaccount:{resting.namespace}:") == {}
+    assert stranded.condition("Ready") == ("False", "BrokerUnreachable")
