@@ -1,4 +1,4 @@
-"""Carries a decision out: takes drains back, creates with a slow start, asks pods to leave, deletes.
+"""Carries a decision out: takes drains back, names the dead, creates with a slow start, asks pods to leave, deletes.
 
 Every write is safe against a stale decision and a second operator: names are the lowest free ordinals,
 so that a double create is a conflict; patches and deletions carry the resourceVersion that was decided
@@ -12,10 +12,11 @@ from itertools import count, islice
 from typing import Any, Final
 
 from pynenc_operator import labels
+from pynenc_operator.conditions import Problem
+from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Mark, Name, Step
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
-from pynenc_operator.model import Decision, Delete, Drain, Key, Step
+from pynenc_operator.model import Key
 from pynenc_operator.podspec import PodBuilder, pod_name
-from pynenc_operator.status import Problem
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
@@ -52,7 +53,7 @@ class Actuator:
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
         """Carry `decision` out. Errors of one pod do not keep the others from their step."""
         outcome = Outcome()
-        await self._all(key, decision.cancels, outcome)
+        await self._all(key, (*decision.cancels, *decision.recovery), outcome)
         if decision.create:
             await self._create(key, runner, decision.create.count, set(names_in_use), outcome)
         await self._all(key, (*decision.drains, *decision.deletes), outcome)
@@ -77,8 +78,7 @@ class Actuator:
         async with self._writes:
             if isinstance(step, Delete):
                 return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version)
-            change = {contract.DRAIN_REQUEST: step.request.id if isinstance(step, Drain) else None}
-            return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, change)
+            return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
         """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times."""
@@ -126,6 +126,19 @@ class Actuator:
             "ForeignPod",
             f"pod {name} is not this runner's, or has lost its labels: the next free number is used; remove that pod",
         )
+
+
+def _notes(step: CancelDrain | Drain | Name | Mark) -> dict[str, str | None]:
+    """The annotations that a step sets; None takes one off."""
+    match step:
+        case CancelDrain():
+            return {contract.DRAIN_REQUEST: None}
+        case Drain():
+            return {contract.DRAIN_REQUEST: step.request.id}
+        case Name():
+            return {contract.RECOVER_RUNNERS: " ".join(step.runner_ids) or None}
+        case Mark():
+            return {contract.RECOVERED_BY: step.by}
 
 
 def _ordinals(runner: str) -> Iterator[str]:

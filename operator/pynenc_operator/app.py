@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from pynenc_operator import config as settings
 from pynenc_operator import labels
 from pynenc_operator.access import Access
-from pynenc_operator.broker import DepthSource, isolate_from_environment
+from pynenc_operator.broker import BackendSource, isolate_from_environment
 from pynenc_operator.clock import Clock
 from pynenc_operator.config import OperatorConfig
 from pynenc_operator.credentials import Credentials
@@ -108,7 +108,7 @@ class App:
     async def _lead(self) -> None:
         kube = Kube(self._connection, may_write=lambda: self._leader.is_leader)
         depths = QueueDepths(
-            DepthSource(allow_local=self._config.allow_local_backends, on_count=self._metrics.counted),
+            BackendSource(allow_local=self._config.allow_local_backends, on_count=self._metrics.counted),
             Credentials(kube, sqlite_dir=self._config.sqlite_dir),
             self._clock.now,
         )

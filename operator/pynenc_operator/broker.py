@@ -1,12 +1,11 @@
-"""Counts queues through pynenc's own brokers. The only module that imports pynenc.
+"""Asks backends through pynenc's own brokers. The only module that imports pynenc.
 
-Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each count
-runs in a thread of its own that nobody has to wait for: one backend has one at most, and all of them
-together are bounded.
+Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each question
+is answered in a thread of its own that nobody has to wait for: one backend has one at most for each, and
+all of them together are bounded.
 """
 
 import asyncio
-import inspect
 import os
 import socket
 import threading
@@ -29,9 +28,11 @@ from pynenc_operator.backends import (
     refused_as_local,
 )
 
-__all__ = ["Backend", "BrokerError", "BrokerErrorKind", "DepthSource", "isolate_from_environment"]
+__all__ = ["Backend", "BackendSource", "BrokerError", "BrokerErrorKind", "isolate_from_environment"]
 
-# What came of a count (an error's kind, or "Counted"), and its seconds.
+# Called with pynenc's broker, in a thread; two that are equal are asked once.
+type Question[T] = Callable[[Any, Backend], T]
+# What came of it (an error's kind, or "Counted"), and its seconds.
 type CountHook = Callable[[str, float], None]
 
 DEADLINE_SECONDS: Final = 2.0
@@ -68,11 +69,11 @@ class _Client:
 @dataclass(slots=True)
 class _Count:
     started: float
-    result: "asyncio.Future[int | BrokerError]"
+    result: "asyncio.Future[Any]"
 
 
-class DepthSource:
-    """How many invocations wait in a queue, by pynenc's broker."""
+class BackendSource:
+    """Answers questions about backends, each with pynenc's broker for it."""
 
     def __init__(
         self,
@@ -87,25 +88,25 @@ class DepthSource:
         self._deadline = deadline
         self._monotonic = monotonic
         self._clients: dict[Backend, _Client] = {}
-        self._counts: dict[Backend, _Count] = {}
+        self._counts: dict[tuple[Backend, Question[Any]], _Count] = {}
         self._rest_until: dict[Backend, float] = {}
 
-    async def depth(self, backend: Backend) -> int:
-        """Count a queue. BrokerError if it can't be done within the deadline."""
+    async def ask[T](self, backend: Backend, question: Question[T]) -> T:
+        """Have a question answered. BrokerError if it can't be within the deadline."""
         began = self._monotonic()
         outcome = "Counted"
         try:
-            return await self._counted(backend, began)
+            return await self._answered(backend, question, began)
         except BrokerError as error:
             outcome = error.kind
             raise
         finally:
             self._on_count(outcome, self._monotonic() - began)
 
-    async def _counted(self, backend: Backend, now: float) -> int:
+    async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         if now < self._rest_until.get(backend, now):
             raise BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError")
-        count = self._counts.get(backend) or self._start(backend, now)
+        count = self._counts.get((backend, question)) or self._start(backend, question, now)
         try:
             async with asyncio.timeout(count.started + self._deadline - now):
                 result = await asyncio.shield(count.result)
@@ -114,22 +115,23 @@ class DepthSource:
             raise BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError") from None
         if isinstance(result, BrokerError):
             raise result
-        return result
+        answer: T = result
+        return answer
 
-    def _start(self, backend: Backend, now: float) -> _Count:
+    def _start(self, backend: Backend, question: Question[Any], now: float) -> _Count:
         self._evict(now)
         if len(self._counts) >= _MOST_COUNTS_AT_ONCE:
             raise BrokerError(BrokerErrorKind.TIMEOUT, f"{_MOST_COUNTS_AT_ONCE} other backends don't answer either")
         loop = asyncio.get_running_loop()
-        count = self._counts[backend] = _Count(now, loop.create_future())
-        count.result.add_done_callback(lambda _: self._counts.pop(backend))
+        count = self._counts[backend, question] = _Count(now, loop.create_future())
+        count.result.add_done_callback(lambda _: self._counts.pop((backend, question)))
 
-        def deliver(result: int | BrokerError) -> None:
+        def deliver(result: object) -> None:
             if not count.result.done():
                 count.result.set_result(result)
 
         def run() -> None:
-            result = self._count(backend, now)
+            result = self._answer(backend, question, now)
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(deliver, result)
 
@@ -137,14 +139,14 @@ class DepthSource:
         threading.Thread(target=run, name=f"count {backend.kind} {backend.app_id}", daemon=True).start()
         return count
 
-    def _count(self, backend: Backend, now: float) -> int | BrokerError:
+    def _answer(self, backend: Backend, question: Question[Any], now: float) -> object:
         """In a thread. Whatever goes wrong there is the backend's error, and only its class is told."""
         try:
             client = self._clients.get(backend)
             if client is None:
                 client = self._clients[backend] = _Client(self._connect(backend), now)
             client.used = now
-            return _count_invocations(client.broker, backend.queues)
+            return question(client.broker, backend)
         except BrokerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - any plugin's own
@@ -174,7 +176,7 @@ class DepthSource:
     def _evict(self, now: float) -> None:
         self._rest_until = {backend: until for backend, until in self._rest_until.items() if now < until}
         for backend, client in list(self._clients.items()):
-            if now - client.used > _UNUSED_SECONDS and backend not in self._counts:
+            if now - client.used > _UNUSED_SECONDS and all(asked != backend for asked, _ in self._counts):
                 del self._clients[backend]
                 if backend.kind is BackendKind.REDIS:
                     client.broker.client.connection_pool.disconnect()
@@ -184,14 +186,6 @@ def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
     # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
     settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
     return Pynenc(config_values=settings).broker
-
-
-def _count_invocations(broker: Any, queues: tuple[str, ...]) -> int:  # noqa: ANN401
-    if not queues:
-        return int(broker.count_invocations())
-    if not inspect.signature(broker.count_invocations).parameters:
-        raise BrokerError(BrokerErrorKind.UNSUPPORTED, "spec.queues needs pynenc 0.4; leave it out")
-    return int(broker.count_invocations(list(queues)))
 
 
 def _refuse_local(host: str) -> None:

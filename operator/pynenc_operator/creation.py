@@ -1,21 +1,25 @@
 """Whether pods can be made of a runner's template: what the API server thinks, and when to ask it again.
 
-The built pod is sent as a dry run once for each template. A creation that is refused, by admission,
-quota or an outage, is tried again after 5, 20, 80 s and then every 300 s, not at every look.
+The built pod is sent as a dry run once for each template. A creation that is refused, by admission or a
+quota, is tried again after 5, 20, 80 s and then every 300 s, not at every look; after an outage at the
+latest after 20 s. A pod that goes makes room in a quota: then it is tried at once.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pynenc_operator.actuator import Outcome
+from pynenc_operator.conditions import Problem
+from pynenc_operator.decision import Decision, Reason
 from pynenc_operator.failures import retry_after
 from pynenc_operator.kube import Forbidden, Invalid, Kube, KubeError
-from pynenc_operator.model import Decision, Key, Reason
+from pynenc_operator.model import Key
 from pynenc_operator.podspec import PodBuilder, template_hash
-from pynenc_operator.status import Problem
 
 type Json = dict[str, Any]
+
+LONGEST_OUTAGE_PAUSE_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,11 @@ class _Attempts:
     refusals: int = 0
     not_before: float = 0.0
     limit: Reason | None = None
+    pods: int = 0  # how many there were when the last one was refused
 
-    def refused(self, now: float) -> None:
+    def refused(self, now: float, longest: float = float("inf")) -> None:
         self.refusals += 1
-        self.not_before = now + retry_after(self.refusals)
+        self.not_before = now + min(longest, retry_after(self.refusals))
 
 
 class Creation:
@@ -59,24 +64,30 @@ class Creation:
             try:
                 await self._kube.create_pod(key.namespace, pod, dry_run=True)
             except KubeError as error:
-                self._judge(attempts, error)
+                self._judge(attempts, error, 0)
             else:
                 attempts.verdict = Verdict(valid=True)
         return attempts.verdict
 
-    def hold_back(self, key: Key, decision: Decision) -> Decision:
-        """Take the creation out of a decision while a refused one waits for its next try."""
+    def quota_full(self, key: Key, pods: int) -> bool:
+        """Whether a quota has refused a pod, and none of the runner's `pods` has gone since."""
         attempts = self._attempts[key]
-        if decision.create is None or self._now() >= attempts.not_before:
+        return attempts.limit is Reason.QUOTA and pods >= attempts.pods
+
+    def hold_back(self, key: Key, decision: Decision, pods: int) -> Decision:
+        """Take the creation out of a decision while a refused one waits for its next try. `pods`: how many exist."""
+        attempts = self._attempts[key]
+        room = attempts.limit is Reason.QUOTA and not self.quota_full(key, pods)
+        if decision.create is None or room or self._now() >= attempts.not_before:
             return decision
         desired = decision.desired - decision.create.count
         return replace(decision, create=None, desired=desired, limited=attempts.limit or decision.limited)
 
-    def learn(self, key: Key, runner: Json, outcome: Outcome) -> Verdict:
+    def learn(self, key: Key, runner: Json, outcome: Outcome, pods: int) -> Verdict:
         """Take in what came of creating pods."""
         attempts = self._attempts[key]
         if outcome.refusal:
-            self._judge(attempts, outcome.refusal)
+            self._judge(attempts, outcome.refusal, pods)
         elif outcome.created:
             self._attempts[key] = attempts = _Attempts(template_hash(runner["spec"]), Verdict(valid=True))
         return attempts.verdict
@@ -85,12 +96,17 @@ class Creation:
         """Drop a runner that is gone."""
         self._attempts.pop(key, None)
 
-    def _judge(self, attempts: _Attempts, error: KubeError) -> None:
-        attempts.refused(self._now())
-        attempts.limit = None
+    def _judge(self, attempts: _Attempts, error: KubeError, pods: int) -> None:
+        attempts.pods = pods
         if isinstance(error, Forbidden) and error.quota:
+            attempts.refused(self._now())
             attempts.limit = Reason.QUOTA
             attempts.verdict = Verdict(valid=True)  # a full quota says nothing against the template
-        elif isinstance(error, Invalid | Forbidden):
+        elif isinstance(error, Invalid) or (isinstance(error, Forbidden) and not error.namespace_ends):
+            attempts.refused(self._now())
+            attempts.limit = None
             # Keeps `valid` unknown, so that it is asked again: what refuses may be mended outside the template.
             attempts.verdict = Verdict(problem=Problem("Rejected", error.message))
+        else:
+            attempts.refused(self._now(), LONGEST_OUTAGE_PAUSE_SECONDS)
+            attempts.limit = Reason.REFUSED

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.model import CancelDrain, Delete, Drain, Reason, Step
+from pynenc_operator.decision import CancelDrain, Delete, Drain, Mark, Name, Reason, Step
 
 type Json = dict[str, Any]
 
@@ -39,6 +39,11 @@ _DEEDS: Final = {
     CancelDrain: ("CancelDrain", "took back the drain of"),
     Drain: ("Drain", "asked to take no more work:"),
     Delete: ("Delete", "deleted"),
+    Name: ("Recover", "dead workers' invocations are handed on by"),
+    Mark: ("Recover", "handed on what was held by"),
+}
+_MORE: Final = {
+    Reason.DRAIN_TIMEOUT: "; at spec.drainTimeoutSeconds what still ran was handed back to the queue, to run again",
 }
 
 
@@ -48,10 +53,12 @@ def describe(created: list[str], why: Reason, done: list[Step], depth: int | Non
     told = [(str(why), "Create", f"created {_names(created)} ({queued})")] if created else []
     groups: dict[tuple[type[Step], Reason], list[str]] = {}
     for step in done:
+        if isinstance(step, Name) and not step.runner_ids:
+            continue  # an answer was read: what it was about has been told
         groups.setdefault((type(step), step.reason), []).append(step.pod.name)
     for (kind, reason), names in groups.items():
         action, words = _DEEDS[kind]
-        told.append((str(reason), action, f"{words} {_names(names)} ({queued})"))
+        told.append((str(reason), action, f"{words} {_names(names)}{_MORE.get(reason, '')} ({queued})"))
     return told
 
 

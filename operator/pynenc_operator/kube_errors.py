@@ -66,6 +66,11 @@ class Forbidden(KubeError):  # noqa: N818
         return "exceeded quota" in self.message
 
     @property
+    def namespace_ends(self) -> bool:
+        """Whether the namespace is being deleted: nothing can be made there any more."""
+        return "because it is being terminated" in self.message
+
+    @property
     def mend(self) -> str:  # type: ignore[override]
         """What to do where a right is missing; admission says itself what it wants."""
         if _RBAC_DENIAL.search(self.message):

@@ -7,8 +7,10 @@ pods are never asked for idleness.
 from collections.abc import Iterator
 
 from pynenc_operator import pool as pools
-from pynenc_operator.model import CancelDrain, Delete, Drain, DrainCause, DrainRequest, QueueDepth, Reason, WorkerPod
+from pynenc_operator.decision import CancelDrain, Delete, Drain, Reason
+from pynenc_operator.model import DrainCause, DrainRequest, QueueDepth, WorkerPod
 from pynenc_operator.pool import Pool
+from pynenc_operator.recovery import is_recovering
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 
@@ -21,6 +23,8 @@ def taken_back(
 ) -> tuple[CancelDrain, ...]:
     """Rule 5: drains to take back before a pod is created; for the floor any, for demand those with a free thread.
 
+    One for idleness that met work in its last moment is taken back at once: only the others may end in a
+    hand-back at the drain timeout.
     A drain for the maximum is taken back only when there is room under it again, as `cap` sees to; one
     for a template only if that template is the present one again. An old pod does not come back once a
     new one has proven itself.
@@ -28,6 +32,8 @@ def taken_back(
     reported_new = any(not pool.is_old(pod) for pod in (*pool.idle, *pool.active))
 
     def wanted_back(pod: WorkerPod) -> bool:
+        if pod.drain and pod.drain.cause is DrainCause.HANGING:
+            return False
         if pod.template_hash == pool.template:
             return True
         drain = pod.drain
@@ -36,13 +42,23 @@ def taken_back(
     def has_free_thread(pod: WorkerPod) -> bool:
         return pod.status is None or pod.status.active_count < spec.max_threads
 
-    wanted = min(max(missing, unmet), cap - pool.serving)
+    room = max(0, cap - pool.serving)
+    met_work = [pod for pod in pool.draining if _works_after_all(pod)][:room]
+    wanted = min(max(missing, unmet) - len(met_work), room - len(met_work))
     taken: list[WorkerPod] = []
-    candidates = filter(wanted_back, pool.draining)
+    candidates = [pod for pod in pool.draining if wanted_back(pod) and pod not in met_work]
     for pod in sorted(candidates, key=lambda pod: (not has_free_thread(pod), pod.created, pod.name)):
         if len(taken) < wanted and (has_free_thread(pod) or len(taken) < missing):
             taken.append(pod)
-    return tuple(CancelDrain(pod, reason) for pod in taken)
+    return (
+        *(CancelDrain(pod, Reason.NOT_IDLE) for pod in met_work),
+        *(CancelDrain(pod, reason) for pod in taken),
+    )
+
+
+def _works_after_all(pod: WorkerPod) -> bool:
+    idleness = pod.drain is not None and pod.drain.cause is DrainCause.IDLE
+    return idleness and pod.status is not None and pod.status.state is WorkerState.DRAINING
 
 
 def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[Drain | Delete, ...]:
@@ -67,11 +83,16 @@ def not_needed(
 ) -> tuple[Drain | Delete, ...]:
     """Rule 4: pods above the floor whose slots even the highest depth of the last 2 s leaves free.
 
-    In a rollout only old ones go, and new ones that have not reported yet replace none of them.
+    In a rollout only old ones go, and new ones that have not reported yet replace none of them. Who
+    recovers a dead worker's invocations stays until it has answered.
     """
     if depth is None:
         return ()
-    idle_for_long = (pod for pod in pool.idle if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds))
+    idle_for_long = (
+        pod
+        for pod in pool.idle
+        if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds) and not is_recovering(pod)
+    )
     request = DrainRequest(DrainCause.IDLE, now)
     order: list[Drain | Delete] = [
         *(Delete(pod, Reason.NOT_NEEDED) for pod in pools.newest_first(pool.not_started)),
@@ -87,14 +108,15 @@ def not_needed(
 
 
 def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
-    """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended."""
+    """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended and owning nothing."""
     for pod in pool.draining:
-        drained = pod.status is not None and pod.status.state is WorkerState.DRAINED
-        if drained and pod.drain_answer == pod.drain_request:
-            yield Delete(pod, Reason.DRAINED)
+        if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
+            handed_back = pod.drain and pod.status.last_update - pod.drain.asked >= spec.drain_timeout_seconds
+            yield Delete(pod, Reason.DRAIN_TIMEOUT if handed_back else Reason.DRAINED)
     yield from (Delete(pod, Reason.SILENT) for pod in pool.silent)
     kept = 0
-    for pod in sorted(pool.ended, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
+    told = (pod for pod in pool.ended if not pod.died or pod.recovered_by)
+    for pod in sorted(told, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
         recent = now - (pod.ended_at or pod.created) < FAILED_POD_HISTORY_SECONDS
         if pod.failed and recent and kept < spec.failed_pods_history_limit:
             kept += 1

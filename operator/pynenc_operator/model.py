@@ -1,4 +1,4 @@
-"""The words that every decision is made of: what is wanted, what is seen, what is to be done.
+"""The words of what is seen: pods, their workers' reports, the queue.
 
 Pure data. Times are Unix seconds by the API server's clock, durations are seconds.
 """
@@ -17,36 +17,13 @@ class Key(NamedTuple):
     name: str
 
 
-class Reason(StrEnum):
-    """Why something is decided: the one vocabulary of status, events and metrics."""
-
-    STEADY = "Steady"
-    QUEUE_DEPTH = "QueueDepth"
-    MIN_REPLICAS = "MinReplicas"
-    ENFORCED_MAXIMUM = "EnforcedMaximum"
-    PINNED = "Pinned"
-    BROKER_DOWN_REPLICAS = "BrokerDownReplicas"
-    MAX_REPLICAS = "MaxReplicas"
-    SCALE_UP_LIMIT = "ScaleUpLimit"
-    QUOTA = "QuotaExceeded"
-    START_FAILURES = "StartFailures"
-    TEMPLATE = "TemplateChanged"
-    IDLE_TIMEOUT = "IdleTimeout"
-    NOT_NEEDED = "NotNeeded"
-    ABOVE_MAXIMUM = "AboveMaximum"
-    DRAINED = "Drained"
-    SILENT = "Silent"
-    ENDED = "Ended"
-    BROKER_UNREACHABLE = "BrokerUnreachable"
-    PAUSED = "Paused"
-
-
 class DrainCause(StrEnum):
     """Why a pod was asked to leave: it stands in the request's id, and so outlives the operator."""
 
     IDLE = "idle"
     ABOVE_MAXIMUM = "above-maximum"
     TEMPLATE = "template"
+    HANGING = "hanging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +92,14 @@ class WorkerPod:
     status: WorkerStatus | None = None
     drain_request: str | None = None
     drain_answer: str | None = None
+    recover: tuple[str, ...] = ()  # dead runners that this worker is asked to recover, by id
+    recovered: tuple[str, ...] = ()  # those of them that it says it has
+    recovered_by: str | None = None  # who did that for this pod, which is dead
+
+    @property
+    def died(self) -> bool:
+        """Whether its worker has ended without a word. Before its first report it held nothing that could be lost."""
+        return self.ended and self.status is not None and self.status.state is not WorkerState.DRAINED
 
     @property
     def drain(self) -> DrainRequest | None:
@@ -140,13 +125,27 @@ class Failures:
 class QueueDepth:
     """Invocations that wait in the queue, counted by pynenc's broker.
 
-    `recount` is a second count, at least half a second after `count`: what stood in the queue at
-    both found no free thread. `peak` is the highest count of the last 2 s.
+    `recount` is a second count, at least half a second after `count`: what stood in the queue at both
+    found no free thread. How many did, `stayed` says where the backend shows its entries. `peak` is the
+    highest count of the last 2 s; `waiting_since` is since when no count was 0, and `fell_at` when one
+    was last lower than the one before, as far as this operator has seen.
     """
 
     count: int
     peak: int
     recount: int | None = None
+    stayed: int | None = None
+    newest: str | None = None  # the entry that came last, where the backend shows it
+    waiting_since: float | None = None
+    fell_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Invocations that the backend says are held by somebody, seen while no worker lived: how many, and since when."""
+
+    count: int
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,68 +158,8 @@ class Observation:
     failures: Failures | None = None  # of the present template
     broker_down_since: float | None = None
     start_seconds: int | None = None  # learned: from a pod's creation to its first report
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Ask a pod to take no more work."""
-
-    pod: WorkerPod
-    request: DrainRequest
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class CancelDrain:
-    """Take a drain back: the pod is wanted again."""
-
-    pod: WorkerPod
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Delete a pod, if it still is what it was when this was decided."""
-
-    pod: WorkerPod
-    reason: Reason
-
-
-type Step = CancelDrain | Drain | Delete
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """Create pods of the present template."""
-
-    count: int
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to be done for one runner, and why.
-
-    `desired` is the number of serving pods once it is done. `limited` says what kept it from being
-    higher. `recount` asks for a second count of the queue before anything is created for demand.
-    """
-
-    desired: int
-    reason: Reason
-    create: Create | None = None
-    cancels: tuple[CancelDrain, ...] = ()
-    drains: tuple[Drain, ...] = ()
-    deletes: tuple[Delete, ...] = ()
-    limited: Reason | None = None
-    recount: bool = False
-
-    @property
-    def acts(self) -> bool:
-        """Whether carrying it out writes anything."""
-        return bool(self.create or self.cancels or self.drains or self.deletes)
-
-    @property
-    def scales(self) -> bool:
-        """Whether it changes how many pods serve; to clear away those whose life is over does not."""
-        over = {Reason.DRAINED, Reason.SILENT, Reason.ENDED}
-        return bool(self.create or self.cancels or self.drains or any(step.reason not in over for step in self.deletes))
+    quota_full: bool = False  # a pod was refused for the quota, and none has gone since
+    vanished: tuple[str, ...] = ()  # ids of dead runners whose pods are gone
+    orphans: Orphans | None = None
+    not_consumed_since: float | None = None  # since when idle workers have left queued work alone
+    hang_suspected_at: float | None = None  # when an idle worker was last asked to leave for that

@@ -1,26 +1,40 @@
 """What the watch has shown of runners and their pods: slim views, kept per runner.
 
 The cache only decides whether to look: a stale view costs a LIST, never a wrong deed. A LIST replaces
-a runner's slice, so that nothing that a watch has missed stays for ever.
+a runner's slice, so that nothing that a watch has missed stays for ever. What both show counts by its
+resourceVersion, so that a slow answer does not undo what the watch has shown since.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pynenc_operator import labels
 from pynenc_operator.model import Key, WorkerPod
 from pynenc_operator.resource import parse_pod
+from pynenc_worker.contract import WorkerState
 
 type Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A worker whose pod is gone though it had reported and not said that it drained. `ended`: it was seen to end."""
+
+    uid: str
+    owner_uid: str
+    at: float
+    ended: bool
+
+
 class PodCache:
-    """Slim views of worker pods, by runner."""
+    """Slim views of worker pods, by runner; of each pod the newest that was shown, by whatever way."""
 
     def __init__(self) -> None:
         self._pods: dict[Key, dict[str, WorkerPod]] = {}
         self._starts: dict[Key, float] = {}
+        self._deleted: dict[Key, set[str]] = {}  # since the last LIST began
+        self._vanished: dict[Key, dict[str, Vanished]] = {}
 
     def of(self, key: Key) -> tuple[WorkerPod, ...]:
         """The pods that carry this runner's label, whoever owns them."""
@@ -33,41 +47,81 @@ class PodCache:
         if not runner:
             return None
         key = Key(body["metadata"]["namespace"], runner)
-        pods = self._pods.setdefault(key, {})
-        old = pods.get(body["metadata"]["name"])
-        if event.get("type") == "DELETED":
-            return key if pods.pop(body["metadata"]["name"], None) else None
         new = parse_pod(body)
-        pods[new.name] = new
-        self._learn_start(key, old, new, now)
+        old = self._pods.get(key, {}).get(new.name)
+        if event.get("type") == "DELETED":
+            self._deleted.setdefault(key, set()).add(new.uid)
+            return key if self._drop(key, new, now) else None
+        if not self._take(key, new, now):
+            return None
         unchanged = old is not None and replace(old, resource_version=new.resource_version) == new
         return None if unchanged else key
 
-    def put(self, key: Key, pod: Json) -> None:
+    def put(self, key: Key, pod: Json, now: float) -> None:
         """Take in a pod as an answer to a write shows it, before the watch does."""
-        view = parse_pod(pod)
-        self._pods.setdefault(key, {})[view.name] = view
+        self._take(key, parse_pod(pod), now)
 
-    def replace(self, key: Key, pods: Iterable[Json], now: float) -> None:
-        """Make a runner's slice what a LIST shows."""
-        old = self._pods.get(key, {})
-        self._pods[key] = {view.name: view for view in map(parse_pod, pods)}
-        for name, view in self._pods[key].items():
-            self._learn_start(key, old.get(name), view, now)
+    def list_begins(self, key: Key) -> frozenset[str]:
+        """Uids of the pods known now: what `replace` needs to tell what is gone from what came during the LIST."""
+        self._deleted.pop(key, None)
+        return frozenset(pod.uid for pod in self.of(key))
+
+    def replace(self, key: Key, pods: Iterable[Json], known: frozenset[str], now: float) -> None:
+        """Make a runner's slice what a LIST shows, but for what the watch has shown since that LIST began."""
+        listed = [parse_pod(pod) for pod in pods]
+        deleted = self._deleted.get(key, set())
+        there = {view.uid for view in listed}
+        for view in self.of(key):
+            if view.uid in known and view.uid not in there:
+                self._drop(key, view, now)
+        for view in listed:
+            if view.uid not in deleted:
+                self._take(key, view, now)
+
+    def vanished(self, key: Key) -> tuple[Vanished, ...]:
+        """Workers that went without a word."""
+        return tuple(self._vanished.get(key, {}).values())
+
+    def settle(self, key: Key, uids: Iterable[str]) -> None:
+        """Drop vanished workers that hold nothing any more, or never did."""
+        for uid in uids:
+            self._vanished.get(key, {}).pop(uid, None)
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
-        self._pods.pop(key, None)
-        self._starts.pop(key, None)
+        caches: tuple[dict[Key, Any], ...] = (self._pods, self._starts, self._deleted, self._vanished)
+        for by_key in caches:
+            by_key.pop(key, None)
 
     def take_start(self, key: Key) -> float | None:
         """The slowest start seen since the last call: seconds from a pod's creation to its first report."""
         return self._starts.pop(key, None)
 
-    def _learn_start(self, key: Key, old: WorkerPod | None, new: WorkerPod, now: float) -> None:
-        first_report = old is not None and old.uid == new.uid and old.status is None and new.status is not None
-        if first_report:
+    def _take(self, key: Key, new: WorkerPod, now: float) -> bool:
+        """Take a view in, unless a newer one is known; resource versions grow with each write."""
+        pods = self._pods.setdefault(key, {})
+        old = pods.get(new.name)
+        if old is not None and int(new.resource_version) <= int(old.resource_version):
+            return False
+        if old is not None and old.uid != new.uid:
+            self._drop(key, old, now)
+        pods[new.name] = new
+        if old is not None and old.uid == new.uid and old.status is None and new.status is not None:
             self._starts[key] = max(self._starts.get(key, 0.0), now - new.created)
+        return True
+
+    def _drop(self, key: Key, last: WorkerPod, now: float) -> bool:
+        """Drop a pod that is gone; `last` is how it was seen last."""
+        pods = self._pods.get(key, {})
+        known = pods.get(last.name)
+        if known is None or known.uid != last.uid:
+            return False
+        del pods[last.name]
+        silent = last.status is not None and last.status.state is not WorkerState.DRAINED and not last.recovered_by
+        if silent:
+            gone = Vanished(last.uid, last.owner_uid, now, last.ended)
+            self._vanished.setdefault(key, {})[last.uid] = gone
+        return True
 
 
 class RunnerCache:

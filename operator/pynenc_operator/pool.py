@@ -43,6 +43,7 @@ class Pool:
     idle: tuple[WorkerPod, ...]
     active: tuple[WorkerPod, ...]
     ended: tuple[WorkerPod, ...]
+    suspect: WorkerPod | None = None  # an idle one that may hang
 
     @property
     def serving_pods(self) -> tuple[WorkerPod, ...]:
@@ -70,7 +71,8 @@ class Pool:
 
     def free_slots(self, max_threads: int) -> int:
         """Threads that are free or coming; those of active pods are not known and not counted."""
-        return max_threads * (len(self.not_started) + len(self.starting) + len(self.idle))
+        pods = len(self.not_started) + len(self.starting) + len(self.idle) - (self.suspect is not None)
+        return max_threads * pods
 
 
 def _is_silent(pod: WorkerPod, spec: RunnerSpec, start_seconds: int | None, now: float) -> bool:

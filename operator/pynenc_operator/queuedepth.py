@@ -6,14 +6,15 @@ runner's conditions, and since when the broker has been out of reach.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pynenc_operator.backends import BrokerError, BrokerErrorKind
-from pynenc_operator.broker import DepthSource
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth
-from pynenc_operator.status import Problem
+from pynenc_operator.questions import TELL_WHO_HOLDS, CountHeld, CountQueue, Heartbeat, ReadHeartbeats
 
 type Json = dict[str, Any]
 
@@ -37,18 +38,28 @@ class DepthWindow:
     counts: deque[tuple[float, int]] = field(default_factory=deque)
     down_since: float | None = None
     told: Problem | None = None  # of the present outage
+    waiting_since: float | None = None
+    fell_at: float | None = None
 
     def counted(self, now: float, count: int) -> QueueDepth:
         """Take a count in."""
         self.down_since = self.told = None
+        if self.counts and count < self.counts[-1][1]:
+            self.fell_at = now
+        if not count:
+            self.waiting_since = None
+        elif self.waiting_since is None:
+            self.waiting_since = now
         self.counts.append((now, count))
-        while self.counts[0][0] < now - PEAK_SECONDS:
+        while self.counts[0][0] < now - PEAK_SECONDS and len(self.counts) > 1:
             self.counts.popleft()
-        return QueueDepth(count, max(seen for _, seen in self.counts))
+        peak = max(seen for at, seen in self.counts if at >= now - PEAK_SECONDS)
+        return QueueDepth(count, peak, waiting_since=self.waiting_since, fell_at=self.fell_at)
 
     def failed(self, now: float) -> float:
         """Take a failed count in; since when counts have failed."""
         self.counts.clear()
+        self.waiting_since = None
         if self.down_since is None:
             self.down_since = now
         return self.down_since
@@ -68,18 +79,25 @@ class DepthWindow:
 class QueueDepths:
     """The queues of all runners."""
 
-    def __init__(self, source: DepthSource, credentials: Credentials, now: Callable[[], float]) -> None:
+    def __init__(self, source: BackendSource, credentials: Credentials, now: Callable[[], float]) -> None:
         self._source = source
         self._credentials = credentials
         self._now = now
         self._windows: dict[Key, DepthWindow] = {}
+        self._backends: dict[Key, Backend] = {}
+        self._sharers: dict[Backend, set[Key]] = {}  # by backend and app, whatever queues of it
 
-    async def read(self, key: Key, runner: Json) -> Reading:
-        """Count a runner's queue. A refused password makes the Secret be read again for the next count."""
+    async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:
+        """Count a runner's queue; with an earlier count of it, say too what has stayed since.
+
+        A refused password makes the Secret be read again for the next count.
+        """
         window = self._windows.setdefault(key, DepthWindow())
+        question = CountQueue(before.newest, before.count) if before and before.newest else CountQueue()
         try:
             backend = await self._credentials.backend(key, runner)
-            count = await self._source.depth(backend)
+            self._remember(key, backend)
+            count = await self._source.ask(backend, question)
         except CredentialsError as error:
             problem = window.tell(Problem("CredentialsMissing", str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
@@ -88,7 +106,44 @@ class QueueDepths:
                 self._credentials.refresh(key)
             problem = window.tell(Problem(str(error.kind), str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
-        return Reading(depth=window.counted(self._now(), count))
+        depth = replace(window.counted(self._now(), count.waiting), newest=count.newest)
+        if before is not None:
+            stayed = 0 if before.count == 0 else count.stayed
+            depth = replace(depth, count=before.count, newest=before.newest, recount=count.waiting, stayed=stayed)
+        return Reading(depth=depth)
+
+    async def held(self, key: Key) -> int | None:
+        """How many invocations of a runner's app are in anybody's hands; None where that can't be told."""
+        try:
+            return await self._source.ask(self._backends[key], CountHeld())
+        except (BrokerError, KeyError):
+            return None
+
+    async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:
+        """Heartbeats of an app's runners, all or those named; None where that can't be told."""
+        try:
+            return await self._source.ask(self._backends[key], ReadHeartbeats(runner_ids))
+        except (BrokerError, KeyError):
+            return None
+
+    def can_tell(self, key: Key) -> bool:
+        """Whether `held` and `heartbeats` are known for this backend at all."""
+        return key in self._backends and self._backends[key].kind in TELL_WHO_HOLDS
+
+    def shared(self, key: Key) -> Problem | None:
+        """What to say of a runner whose queue another one counts as its own, too: both would make pods for it."""
+        own = self._backends.get(key)
+        if own is None:
+            return None
+        others = [other for other in self._sharers[_app(own)] if other != key and _overlap(self._backends[other], own)]
+        if not others:
+            return None
+        names = ", ".join("/".join(other) for other in sorted(others)[:3])
+        return Problem(
+            "SameQueue",
+            f"{names} counts the same queue, and each makes pods for all of it: give each its own appId, or its own "
+            "spec.queues",
+        )
 
     def refresh(self, key: Key) -> None:
         """Have the backend's Secret read again."""
@@ -98,3 +153,27 @@ class QueueDepths:
         """Drop a runner that is gone."""
         self._windows.pop(key, None)
         self._credentials.forget(key)
+        self._leave(key)
+
+    def _remember(self, key: Key, backend: Backend) -> None:
+        if self._backends.get(key) != backend:
+            self._leave(key)
+            self._backends[key] = backend
+            self._sharers.setdefault(_app(backend), set()).add(key)
+
+    def _leave(self, key: Key) -> None:
+        backend = self._backends.pop(key, None)
+        if backend is None:
+            return
+        sharers = self._sharers[_app(backend)]
+        sharers.discard(key)
+        if not sharers:
+            del self._sharers[_app(backend)]
+
+
+def _app(backend: Backend) -> Backend:
+    return replace(backend, queues=())
+
+
+def _overlap(one: Backend, other: Backend) -> bool:
+    return not one.queues or not other.queues or bool(set(one.queues) & set(other.queues))

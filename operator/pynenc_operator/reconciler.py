@@ -5,7 +5,6 @@ queue last, so that a stale view scales too little for a tick, never too much. W
 nothing is asked of the API server and nothing is written.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -15,15 +14,18 @@ from typing import Any, Final
 from pynenc_operator import events, labels, status
 from pynenc_operator.access import Access
 from pynenc_operator.actuator import Actuator, Outcome
+from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.creation import Creation
-from pynenc_operator.failures import assess, trouble_of
+from pynenc_operator.decision import Decision
+from pynenc_operator.failures import trouble_of
 from pynenc_operator.kube import Kube, KubeError, NotFound
-from pynenc_operator.model import Decision, Key, Observation, QueueDepth, WorkerPod
+from pynenc_operator.model import Key, Observation
+from pynenc_operator.observer import Observer
 from pynenc_operator.podcache import PodCache, RunnerCache
-from pynenc_operator.podspec import PodBuilder, template_hash
+from pynenc_operator.podspec import PodBuilder
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
-from pynenc_operator.resource import parse_failures, parse_spec
+from pynenc_operator.resource import parse_spec
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 
@@ -31,8 +33,6 @@ type Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
-# A worker with a free thread takes work within 0.3 s: what is still queued after this found none.
-RECOUNT_SECONDS: Final = 0.5
 # What failed beside the scaling itself is tried again after this.
 RETRY_SECONDS: Final = 10.0
 # A stale decision is taken again this soon.
@@ -46,7 +46,7 @@ class _Memory:
     resync_at: float = 0.0
     status_written: float = 0.0
     status_not_before: float = 0.0
-    name_taken: status.Problem | None = None
+    name_taken: Problem | None = None
 
 
 class Reconciler:
@@ -75,6 +75,7 @@ class Reconciler:
         self._instance = instance
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
+        self._observer = Observer(pods, depths, self._creation, now)
         self._memory: dict[Key, _Memory] = {}
         self.table: dict[Key, Json] = {}  # the latest status of each runner, written or not: for metrics
 
@@ -91,22 +92,28 @@ class Reconciler:
             memory.resync_at = self._now() + await self._resync(key, runner)
         spec = parse_spec(runner["spec"])
         verdict = await self._creation.check(key, runner)
-        seen, problem = await self._observe(key, runner, spec)
-        decision = self._creation.hold_back(key, decide(spec, seen, self._now()))
-        outcome = Outcome()
+        seen, problem = await self._observer.observe(key, runner, spec)
+        decision = self._decide(key, spec, seen)
+        outcome, scaled = Outcome(), False
         if decision.acts and spec.mode is not Mode.SHADOW:
             await self._list(key)
-            seen = await self._observe_again(key, runner, seen)
-            decision = self._creation.hold_back(key, decide(spec, seen, self._now()))
+            seen = await self._observer.again(key, runner, spec, seen)
+            decision = self._decide(key, spec, seen)
             outcome = await self._act(key, runner, decision, seen)
-            verdict = self._creation.learn(key, runner, outcome)
+            seen = replace(seen, pods=self._observer.own_pods(key, runner))
+            verdict = self._creation.learn(key, runner, outcome, len(seen.pods))
+            scaled = outcome.acted and decision.scales
+            if outcome.refusal:  # what is reported is what is left of it
+                decision = replace(self._decide(key, spec, seen), reason=decision.reason)
             memory.name_taken = outcome.name_taken or memory.name_taken
-            seen = replace(seen, pods=self._own_pods(key, runner))
-        facts = status.Facts(problem, verdict.problem, verdict.valid, memory.name_taken)
-        await self._report(key, runner, facts, seen, decision, scaled=outcome.acted and decision.scales)
+        facts = Facts(problem, verdict.problem, verdict.valid, memory.name_taken, self._depths.shared(key))
+        await self._report(key, runner, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
         return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
+
+    def _decide(self, key: Key, spec: RunnerSpec, seen: Observation) -> Decision:
+        return self._creation.hold_back(key, decide(spec, seen, self._now()), len(seen.pods))
 
     async def _resync(self, key: Key, runner: Json) -> float:
         """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
@@ -125,48 +132,15 @@ class Reconciler:
         return self._resync_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
     async def _list(self, key: Key) -> None:
+        known = self._pods.list_begins(key)
         found = await self._kube.list_pods(key.namespace, labels.workers_of(key.name))
-        self._pods.replace(key, found, self._now())
-
-    def _own_pods(self, key: Key, runner: Json) -> tuple[WorkerPod, ...]:
-        return tuple(pod for pod in self._pods.of(key) if pod.owner_uid == runner["metadata"]["uid"])
-
-    async def _observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, status.Problem | None]:
-        """See pods, then the queue; count the queue twice where the first count does not settle it."""
-        pods = self._own_pods(key, runner)
-        reading = await self._depths.read(key, runner)
-        previous = runner.get("status", {})
-        start = status.learn_start_seconds(previous.get("startSeconds"), self._pods.take_start(key))
-        seen = Observation(
-            pods=pods,
-            depth=reading.depth,
-            template=template_hash(runner["spec"]),
-            failures=parse_failures(previous),
-            broker_down_since=reading.down_since,
-            start_seconds=start,
-        )
-        seen = replace(seen, failures=assess(spec, seen, self._now()))
-        if decide(spec, seen, self._now()).recount:
-            await asyncio.sleep(RECOUNT_SECONDS)
-            seen = await self._observe_again(key, runner, seen, recount=True)
-        return seen, reading.problem
-
-    async def _observe_again(
-        self, key: Key, runner: Json, before: Observation, *, recount: bool = False
-    ) -> Observation:
-        """See the pods that the cache has now, then the queue; a recount stays one, with a newer figure."""
-        pods = self._own_pods(key, runner)
-        depth = (await self._depths.read(key, runner)).depth
-        if depth and before.depth and (recount or before.depth.recount is not None):
-            depth = QueueDepth(before.depth.count, depth.peak, recount=depth.count)
-        seen = replace(before, pods=pods, depth=depth)
-        return replace(seen, failures=assess(parse_spec(runner["spec"]), seen, self._now()))
+        self._pods.replace(key, found, known, self._now())
 
     async def _act(self, key: Key, runner: Json, decision: Decision, seen: Observation) -> Outcome:
         names = {pod.name for pod in self._pods.of(key)}
         outcome = await self._actuator.apply(key, runner, decision, names)
         for pod in outcome.pods:
-            self._pods.put(key, pod)
+            self._pods.put(key, pod, self._now())
         for error in (*outcome.errors, *filter(None, [outcome.refusal])):
             log.warning("%s/%s: %s", *key, error)
         if outcome.acted:
@@ -189,7 +163,7 @@ class Reconciler:
         self,
         key: Key,
         runner: Json,
-        facts: status.Facts,
+        facts: Facts,
         seen: Observation,
         decision: Decision,
         *,
@@ -197,7 +171,7 @@ class Reconciler:
     ) -> None:
         """Write the status if it says something new."""
         now, spec = self._now(), parse_spec(runner["spec"])
-        report = status.Report(
+        report = Report(
             key=key,
             generation=runner["metadata"]["generation"],
             spec=spec,
@@ -207,6 +181,8 @@ class Reconciler:
             facts=facts,
             scaled=scaled,
             failures=seen.failures,
+            orphans=seen.orphans,
+            hang_suspected_at=seen.hang_suspected_at,
             trouble=trouble_of(seen),
             start_seconds=seen.start_seconds,
         )
@@ -230,5 +206,5 @@ class Reconciler:
         self._memory.pop(key, None)
         self.table.pop(key, None)
         self._pods.forget(key)
-        self._depths.forget(key)
+        self._observer.forget(key)
         self._creation.forget(key)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.model import Failures, Trouble, WorkerPod, WorkerStatus
+from pynenc_operator.model import Failures, Orphans, Trouble, WorkerPod, WorkerStatus
 from pynenc_operator.podspec import WORKER
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
 from pynenc_worker import contract
@@ -56,6 +56,9 @@ def parse_pod(pod: Json) -> WorkerPod:
         status=parse_status(annotations),
         drain_request=annotations.get(contract.DRAIN_REQUEST) or None,
         drain_answer=annotations.get(contract.DRAIN_ANSWER) or None,
+        recover=tuple(annotations.get(contract.RECOVER_RUNNERS, "").split()),
+        recovered=tuple(annotations.get(contract.RECOVERED_RUNNERS, "").split()),
+        recovered_by=annotations.get(contract.RECOVERED_BY) or None,
     )
 
 
@@ -114,3 +117,17 @@ def parse_failures(status: Json) -> Failures | None:
     """Read the failures that a runner's status remembers."""
     known = status.get("failures")
     return Failures(known["templateHash"], known["count"], parse_time(known["lastTime"])) if known else None
+
+
+def parse_orphans(status: Json) -> Orphans | None:
+    """Read the orphaned invocations that a runner's status remembers."""
+    known = status.get("orphans")
+    return Orphans(known["count"], parse_time(known["since"])) if known else None
+
+
+def condition_since(status: Json, kind: str, reason: str | None = None) -> float | None:
+    """Since when a condition has been True, for this reason where one is given; None if it is not."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == kind and condition["status"] == "True" and reason in (None, condition["reason"]):
+            return parse_time(condition["lastTransitionTime"])
+    return None

@@ -2,13 +2,15 @@
 
 Pure. While an old pod serves, one new pod is made first. Then as many old pods are under drain as new
 ones have reported, 1, 2, 4 ..., idle ones first, and none while a new one is still starting. While
-demand is unmet, none is asked to leave below the maximum, and one at it.
+demand is unmet, none is asked to leave below the maximum, and one at it. With a full quota, or no surge,
+one old pod makes room for the first new one.
 """
 
 from dataclasses import dataclass
 
 from pynenc_operator import pool as pools
-from pynenc_operator.model import Delete, Drain, DrainCause, DrainRequest, Reason, WorkerPod
+from pynenc_operator.decision import Delete, Drain, Reason
+from pynenc_operator.model import DrainCause, DrainRequest, WorkerPod
 from pynenc_operator.pool import Pool
 from pynenc_operator.runnerspec import RunnerSpec
 
@@ -21,7 +23,7 @@ class Rollout:
     leaving: tuple[Drain | Delete, ...] = ()
 
 
-def roll_out(spec: RunnerSpec, pool: Pool, cap: int, unmet: int, now: float) -> Rollout:
+def roll_out(spec: RunnerSpec, pool: Pool, cap: int, unmet: int, now: float, *, quota_full: bool) -> Rollout:
     """Decide the next step from the old template to the new; nothing where no old pod serves."""
     if not pool.old:
         return Rollout()
@@ -29,7 +31,7 @@ def roll_out(spec: RunnerSpec, pool: Pool, cap: int, unmet: int, now: float) -> 
     if pool.new_coming:
         return Rollout()
     if not new_reported:
-        if len(pool.live) < cap + spec.max_surge:
+        if len(pool.live) < cap + spec.max_surge and not quota_full:
             return Rollout(first_new_pod=True)
         under_way = len(pool.live) > pool.serving
         return Rollout(leaving=() if under_way else _leave(pool, 1, now))

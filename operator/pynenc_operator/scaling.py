@@ -7,22 +7,27 @@ Pure: no clock, no network, no memory. Deciding again on the result of a decisio
 2. Slots are what can take queued work. Idle and coming pods bring maxThreads each. Active pods may
    have free threads: they are believed to at the first count, and if that belief decides, the queue
    is counted again; what stands there still has found no thread.
-3. Up: what the floor lacks, or what the queue needs beyond the slots, whichever is more.
+3. Up: what the floor lacks, or what the queue needs beyond the slots, whichever is more. Work that idle
+   workers leave alone adds no pods (`consumption`).
 4. Down: only pods above the floor that the queue does not need: not-started ones at once, idle ones
    after the idle timeout. Busy pods are never asked for idleness.
 5. Leaving takes two steps: a drain request, and a deletion once the worker has answered it. A drain
    is taken back before a pod is created.
 6. A new template: one new pod first; then as many old pods leave as new ones have reported (`rollout`).
 7. Trouble: while pods of the template fail, one at a time is tried, ever more rarely (`failures`).
+8. Nobody's invocations are forgotten: dead runners are named on a living worker, and one lives for as
+   long as any wait (`recovery`).
 """
 
 import math
 from dataclasses import dataclass
 
-from pynenc_operator import failures, leaving, rollout
+from pynenc_operator import consumption, failures, leaving, recovery, rollout
 from pynenc_operator import pool as pools
-from pynenc_operator.model import CancelDrain, Create, Decision, Delete, Drain, Observation, QueueDepth, Reason
+from pynenc_operator.decision import CancelDrain, Create, Decision, Delete, Drain, Reason
+from pynenc_operator.model import Observation, QueueDepth
 from pynenc_operator.pool import Pool
+from pynenc_operator.recovery import Recovery
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 
 
@@ -32,18 +37,23 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
     One direction at a time: what is needed more of is not given up in the same breath, and a change of
     template waits for both.
     """
-    pool = pools.classify(spec, seen, now)
+    pool = consumption.with_suspect(pools.classify(spec, seen, now), seen, now)
+    dead = recovery.plan(pool, seen, now)
     if spec.mode is Mode.PAUSED:
-        return _paused(pool)
-    need = _need(spec, seen, pool, now)
+        return _paused(pool, dead)
+    not_consumed = consumption.not_consumed(pool, seen, now)
+    depth = consumption.demand_of_one(spec, seen.depth) if not_consumed and seen.depth else seen.depth
+    need = _need(spec, seen, pool, depth, dead, now)
     growth = _grow(spec, seen, pool, need, now)
     going: tuple[Drain | Delete, ...] = ()
     if not growth.moves:
-        going = leaving.above_maximum(spec, pool, need.cap, now) or leaving.not_needed(
-            spec, pool, seen.depth, need.floor, now
+        going = (
+            leaving.above_maximum(spec, pool, need.cap, now)
+            or consumption.suspect_leaves(pool, now)
+            or leaving.not_needed(spec, pool, depth, need.floor, now)
         )
     if not growth.moves and not going and seen.depth is not None:
-        change = rollout.roll_out(spec, pool, need.cap, need.unmet, now)
+        change = rollout.roll_out(spec, pool, need.cap, need.unmet, now, quota_full=seen.quota_full)
         going = change.leaving
         if change.first_new_pod and failures.trials_left(seen, now) != 0:
             growth = _Growth(count=1, reason=Reason.TEMPLATE)
@@ -58,8 +68,11 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
             *(step for step in going if isinstance(step, Delete)),
             *(step for step in leaving.over(spec, pool, now) if step.pod.uid not in wanted_again),
         ),
+        recovery=dead.steps,
         limited=growth.limited,
         recount=need.recount,
+        unrecovered=dead.waiting,
+        not_consumed=not_consumed,
     )
 
 
@@ -89,16 +102,21 @@ class _Growth:
         return bool(self.cancels or self.count)
 
 
-def _paused(pool: Pool) -> Decision:
+def _paused(pool: Pool, dead: Recovery) -> Decision:
     """Rule 1: open drains are taken back, then nothing is created, drained or deleted."""
     cancels = tuple(CancelDrain(pod, Reason.PAUSED) for pod in pool.draining)
-    return Decision(desired=pool.serving + len(cancels), reason=Reason.PAUSED, cancels=cancels)
+    serving = pool.serving + len(cancels)
+    return Decision(desired=serving, reason=Reason.PAUSED, cancels=cancels, unrecovered=dead.waiting)
 
 
-def _need(spec: RunnerSpec, seen: Observation, pool: Pool, now: float) -> _Need:
+def _need(
+    spec: RunnerSpec, seen: Observation, pool: Pool, depth: QueueDepth | None, dead: Recovery, now: float
+) -> _Need:
     floor, floor_reason = _floor(spec, seen, now)
+    if not floor and dead.wants_worker and spec.pin is None and spec.max_replicas:
+        floor, floor_reason = 1, Reason.WORKER_DIED if dead.waiting else Reason.ORPHANS
     cap = spec.max_replicas if spec.pin is None else spec.pin
-    unmet, recount = _unmet_demand(spec, pool, seen.depth)
+    unmet, recount = _unmet_demand(spec, pool, depth)
     could_grow = cap > len(pool.live) or bool(pool.draining)
     return _Need(cap, floor, floor_reason, max(0, floor - pool.serving), unmet, recount and could_grow)
 
@@ -138,7 +156,8 @@ def _unmet_demand(spec: RunnerSpec, pool: Pool, depth: QueueDepth | None) -> tup
     Example, maxThreads 1, 2 idle and 3 active pods, 4 queued: with the active pods' slots nothing is
     lacking, without them 2 are. So the queue is counted again half a second later; if 3 are still
     there, 3 - 2 = 1 pod is needed: an idle worker takes work within 0.3 s, an active one with a free
-    thread as well.
+    thread as well. Where the backend shows its entries only those count that were there both times:
+    a fast stream of short tasks has a few waiting at every count, and never the same ones.
     """
     if depth is None:
         return 0, False
@@ -146,6 +165,8 @@ def _unmet_demand(spec: RunnerSpec, pool: Pool, depth: QueueDepth | None) -> tup
     believed = free + spec.max_threads * len(pool.active)
     if depth.recount is None:
         return _pods_for(depth.count - believed, spec), bool(pool.active) and depth.count > free
+    if depth.stayed is not None:
+        return _pods_for(depth.stayed - free, spec), False
     stayed = min(depth.count, depth.recount) - free
     return _pods_for(max(stayed, depth.recount - believed), spec), False
 

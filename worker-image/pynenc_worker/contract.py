@@ -49,6 +49,7 @@ WORKER_WRITES: Final = (
 # Written by the operator, read by the worker from its downward API volume.
 DRAIN_REQUEST: Final = PREFIX + "drain-request"  # an opaque id; absent or empty: no drain is asked
 RECOVER_RUNNERS: Final = PREFIX + "recover-runners"  # space-separated runner ids (pod UIDs) that are dead
+RECOVERED_BY: Final = PREFIX + "recovered-by"  # on a dead worker's pod: the pod whose worker has recovered it
 
 # Mounts.
 PODINFO_DIR: Final = "/etc/pynenc-podinfo"  # downward API volume; file `annotations`

@@ -4,16 +4,18 @@ The queue is a number that the test sets: that the broker counts right is tested
 """
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from pynenc_operator import labels
+from pynenc_operator.conditions import Problem, rfc3339
 from pynenc_operator.kube import Kube
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
+from pynenc_operator.questions import Heartbeat
 from pynenc_operator.queuedepth import DepthWindow, Reading
 from pynenc_operator.reconciler import Reconciler
-from pynenc_operator.status import Problem, rfc3339
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
@@ -24,15 +26,31 @@ class SetDepths:
 
     def __init__(self) -> None:
         self.depth: int | None = 0
+        self.orphaned = 0
+        self.beats: list[Heartbeat] = []
         self.now = 1_000_000.0
         self._window = DepthWindow()
 
-    async def read(self, key: Key, runner: Json) -> Reading:  # noqa: ARG002
+    async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:  # noqa: ARG002
         if self.depth is None:
             return Reading(problem=Problem("Unreachable", "down"), down_since=self._window.failed(self.now))
         self.now += 3  # each count stands alone: no peak of an earlier one
-        self._window.counted(self.now, self.depth)
-        return Reading(depth=QueueDepth(self.depth, self.depth))
+        depth = self._window.counted(self.now, self.depth)
+        if before is not None:
+            depth = replace(depth, count=before.count, recount=self.depth)
+        return Reading(depth=depth)
+
+    async def held(self, key: Key) -> int | None:  # noqa: ARG002
+        return self.orphaned
+
+    async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...]:  # noqa: ARG002
+        return tuple(beat for beat in self.beats if not runner_ids or beat.runner_id in runner_ids)
+
+    def can_tell(self, key: Key) -> bool:  # noqa: ARG002
+        return True
+
+    def shared(self, key: Key) -> Problem | None:  # noqa: ARG002
+        return None
 
     def refresh(self, key: Key) -> None:
         pass

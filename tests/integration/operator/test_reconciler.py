@@ -110,7 +110,7 @@ async def test_a_worker_that_turns_active_before_the_deletion_survives(make_pool
     await pool.report("reports-0", "drained")
     decided_on = await pool.kube.get_pod(*pool.key._replace(name="reports-0"))
     await pool.report("reports-0", "draining", threads=1)
-    pool.pods.put(pool.key, decided_on)
+    pool.pods.put(pool.key, decided_on, pool.now())
     await pool.reconciler.reconcile(pool.key)
     assert await pool.names() == ["reports-0"]
 

@@ -1,6 +1,7 @@
 """What is remembered of a queue between two counts."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
-from pynenc_operator.model import Key, QueueDepth
+from pynenc_operator.model import Key
+from pynenc_operator.questions import CountQueue, QueueCount
 from pynenc_operator.queuedepth import DepthWindow, QueueDepths
 from tests.unit.operator.resources import runner
 
@@ -22,12 +24,14 @@ class Source:
     def __init__(self) -> None:
         self.answer: int | BrokerError = 0
         self.asked: list[Backend] = []
+        self.questions: list[Any] = []
 
-    async def depth(self, backend: Backend) -> int:
+    async def ask(self, backend: Backend, question: Any) -> Any:
         self.asked.append(backend)
+        self.questions.append(question)
         if isinstance(self.answer, BrokerError):
             raise self.answer
-        return self.answer
+        return QueueCount(self.answer)
 
 
 class Secrets:
@@ -69,16 +73,25 @@ def depths(source: Source, time: Time, secrets: Secrets | None = None) -> QueueD
 
 def test_the_peak_is_the_highest_count_of_two_seconds() -> None:
     window = DepthWindow()
-    assert window.counted(0.0, 9) == QueueDepth(9, 9)
-    assert window.counted(1.5, 2) == QueueDepth(2, 9)
-    assert window.counted(2.1, 3) == QueueDepth(3, 3)
+    assert (window.counted(0.0, 9).count, window.counted(1.5, 2).peak, window.counted(2.1, 3).peak) == (9, 9, 3)
+
+
+def test_a_queue_waits_since_it_was_last_empty_and_falls_when_a_count_is_lower() -> None:
+    window = DepthWindow()
+    seen = [window.counted(float(at), count) for at, count in enumerate((0, 3, 3, 5, 4, 4))]
+    assert [depth.waiting_since for depth in seen] == [None, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert [depth.fell_at for depth in seen] == [None, None, None, None, 4.0, 4.0]
+    assert window.counted(9.0, 0).waiting_since is None
+    window.counted(10.0, 2)
+    window.failed(11.0)
+    assert window.counted(12.0, 2).waiting_since == 12.0
 
 
 def test_an_outage_begins_with_its_first_failed_count_and_ends_with_a_count() -> None:
     window = DepthWindow()
     assert window.failed(5.0) == 5.0
     assert window.failed(9.0) == 5.0
-    assert window.counted(10.0, 1) == QueueDepth(1, 1)
+    assert window.counted(10.0, 1).count == 1
     assert window.failed(11.0) == 11.0
 
 
@@ -130,7 +143,8 @@ async def test_a_secret_is_read_once_and_again_when_its_password_is_refused(sour
     source.answer = 4
     reading = await queue.read(KEY, runner(backend=SECRET))
     assert secrets.reads == 2
-    assert reading.depth == QueueDepth(4, 4)
+    assert reading.depth
+    assert (reading.depth.count, reading.depth.peak) == (4, 4)
     assert "new" in source.asked[-1].url
 
 
@@ -157,3 +171,32 @@ async def test_a_url_that_is_none_is_told_without_a_word_of_it(source: Source, t
     assert reading.problem
     assert reading.problem.reason == "CredentialsMissing"
     assert "hidden" not in reading.problem.message
+
+
+async def test_a_second_count_asks_how_many_of_the_first_have_stayed(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    source.answer = 7
+    first = (await queue.read(KEY, runner())).depth
+    assert first
+    source.answer = 5
+    again = (await queue.read(KEY, runner(), replace(first, newest="an-id"))).depth
+    assert again
+    assert source.questions == [CountQueue(), CountQueue("an-id", 7)]
+    assert (again.count, again.recount, again.peak, again.newest) == (7, 5, 7, "an-id")
+
+
+async def test_two_runners_that_count_one_queue_hear_of_each_other(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    other = Key("shop", "invoices")
+    await queue.read(KEY, runner())
+    assert queue.shared(KEY) is None
+    await queue.read(other, runner(queues=["fast"]))
+    for one, neighbour in ((KEY, "shop/invoices"), (other, "shop/reports")):
+        problem = queue.shared(one)
+        assert problem
+        assert neighbour in problem.message
+    await queue.read(KEY, runner(queues=["slow"]))
+    assert (queue.shared(KEY), queue.shared(other)) == (None, None)
+    await queue.read(KEY, runner())
+    queue.forget(KEY)
+    assert queue.shared(other) is None

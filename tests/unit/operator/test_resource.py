@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from pynenc_operator.podcache import PodCache
 from pynenc_operator.resource import parse_pod, parse_spec, parse_time
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, ScaleUpLimit
 from pynenc_worker.contract import WorkerState
@@ -54,36 +53,3 @@ def test_a_spec_is_read_with_its_unions() -> None:
     assert (spec.mode, spec.pin) == (Mode.SHADOW, 2)
     assert (spec.scale_up, spec.broker_down) == (ScaleUpLimit(5, 10), BrokerDownFloor(3, 60))
     assert parse_spec(runner()["spec"]).broker_down is None
-
-
-def test_the_cache_wakes_a_runner_only_for_what_matters() -> None:
-    cache = PodCache()
-    assert cache.apply_event({"type": "ADDED", "object": pod()}, CREATED) is not None
-    newer = pod()
-    newer["metadata"]["resourceVersion"] = "8"
-    assert cache.apply_event({"type": "MODIFIED", "object": newer}, CREATED) is None
-    ended = pod(containerStatuses=[{"name": "worker", "state": {"terminated": {"exitCode": 0}}}])
-    key = cache.apply_event({"type": "MODIFIED", "object": ended}, CREATED)
-    assert key == ("shop", "reports")
-    assert cache.apply_event({"type": "DELETED", "object": ended}, CREATED) == key
-    assert cache.of(("shop", "reports")) == ()  # type: ignore[arg-type]
-
-
-def test_the_cache_learns_how_long_a_start_takes() -> None:
-    cache = PodCache()
-    silent = pod()
-    silent["metadata"]["annotations"] = {}
-    key = cache.apply_event({"type": "ADDED", "object": silent}, CREATED + 1)
-    assert key
-    assert cache.take_start(key) is None
-    cache.apply_event({"type": "MODIFIED", "object": pod()}, CREATED + 4)
-    assert cache.take_start(key) == 4.0
-    assert cache.take_start(key) is None
-
-
-def test_a_list_removes_what_the_watch_has_missed() -> None:
-    cache = PodCache()
-    key = cache.apply_event({"type": "ADDED", "object": pod()}, CREATED)
-    assert key
-    cache.replace(key, [], CREATED)
-    assert cache.of(key) == ()

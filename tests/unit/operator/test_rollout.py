@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from pynenc_operator.model import Decision, DrainCause, DrainRequest, Failures, Reason, WorkerPod
+from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.model import DrainCause, DrainRequest, Failures, WorkerPod
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
@@ -91,3 +92,14 @@ def test_a_pin_takes_no_old_pod_away_before_the_new_one_has_reported() -> None:
     assert first.create
     assert first.create.reason is Reason.TEMPLATE
     assert not decide(spec, seen(*old(active("a"), active("b"), active("c")), pod("n")), NOW).acts
+
+
+def test_with_a_full_quota_one_old_pod_makes_room_for_the_first_new_one() -> None:
+    pods = old(active("a"), active("b"), idle("c"))
+    spec = RunnerSpec(max_replicas=9)
+    assert leaving(decide(spec, seen(*pods, quota_full=True), NOW)) == ["c"]
+    under_way = [*pods[:2], *old(reporting("c", WorkerState.DRAINING, drain_request=TEMPLATE_REQUEST))]
+    assert not decide(spec, seen(*under_way, quota_full=True), NOW).acts
+    room = decide(spec, seen(*pods[:2]), NOW)
+    assert room.create
+    assert room.create.reason is Reason.TEMPLATE

@@ -1,8 +1,11 @@
 """decide(): an example for each rule and reason."""
 
+from dataclasses import replace
+
 import pytest
 
-from pynenc_operator.model import DrainCause, DrainRequest, Reason, WorkerPod
+from pynenc_operator.decision import Reason
+from pynenc_operator.model import DrainCause, DrainRequest, QueueDepth, WorkerPod
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
@@ -146,7 +149,7 @@ def test_only_a_pod_whose_two_ids_are_equal_is_deleted(answer: str) -> None:
 
 
 def test_drains_are_taken_back_before_a_pod_is_created() -> None:
-    pods = (drained("a"), draining("b", threads=1), draining("c", threads=1))
+    pods = (drained("a"), *(draining(name, request=SURPLUS_REQUEST) for name in "bc"))
     decision = decide(RunnerSpec(max_threads=1), seen(*pods, depth=3), NOW)
     assert [step.pod.name for step in decision.cancels] == ["a"]
     assert not decision.deletes
@@ -209,3 +212,28 @@ def test_paused_takes_drains_back_and_then_does_nothing() -> None:
     assert [step.pod.name for step in decision.cancels] == ["a"]
     assert (decision.create, decision.drains, decision.deletes) == (None, (), ())
     assert decision.reason is Reason.PAUSED
+
+
+def test_a_drain_for_idleness_that_met_work_is_taken_back_before_it_could_time_out() -> None:
+    decision = decide(RunnerSpec(), seen(draining("a"), draining("b", request=SURPLUS_REQUEST)), NOW)
+    assert [(step.pod.name, step.reason) for step in decision.cancels] == [("a", Reason.NOT_IDLE)]
+    full = decide(RunnerSpec(max_replicas=1), seen(draining("a"), active("b")), NOW)
+    assert full.cancels == ()
+
+
+def test_a_drain_that_ended_at_its_timeout_says_so() -> None:
+    spec = RunnerSpec(drain_timeout_seconds=60)
+    asked = DrainRequest(DrainCause.ABOVE_MAXIMUM, NOW - 61).id
+    for last_report, reason in ((0, Reason.DRAIN_TIMEOUT), (10, Reason.DRAINED)):
+        late = reporting("a", WorkerState.DRAINED, for_seconds=last_report, drain_request=asked, drain_answer=asked)
+        [delete] = decide(spec, seen(late), NOW).deletes
+        assert delete.reason is reason
+
+
+def test_only_what_stood_at_both_counts_is_unmet_where_the_queue_shows_its_entries() -> None:
+    stream = replace(seen(active("a"), active("b")), depth=QueueDepth(4, 6, recount=6, stayed=0))
+    assert not decide(RunnerSpec(), stream, NOW).acts
+    stuck = replace(stream, depth=QueueDepth(4, 6, recount=6, stayed=3))
+    decision = decide(RunnerSpec(), stuck, NOW)
+    assert decision.create is not None
+    assert decision.create.count == 3

@@ -5,16 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynenc_operator.model import (
-    Decision,
-    DrainCause,
-    DrainRequest,
-    Observation,
-    QueueDepth,
-    Reason,
-    WorkerPod,
-    WorkerStatus,
-)
+from pynenc_operator.decision import Decision, Name, Reason
+from pynenc_operator.model import DrainCause, DrainRequest, Observation, Orphans, QueueDepth, WorkerPod, WorkerStatus
 from pynenc_operator.pool import classify
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
@@ -23,6 +15,7 @@ from tests.unit.operator.builders import NOW, pod
 
 AGES = st.floats(0, 4000)
 TEMPLATES = ("t1", "t2")
+RUNNER_IDS = st.lists(st.sampled_from([f"uid-p{n}" for n in range(10)]), max_size=3, unique=True).map(tuple)
 
 
 @st.composite
@@ -59,6 +52,9 @@ def worker_pods(draw: st.DrawFn, name: str) -> WorkerPod:
         status=state and WorkerStatus(NOW - draw(AGES), draw(st.integers(0, 6)), state),
         drain_request=request,
         drain_answer=draw(st.sampled_from([None, "another", request])),
+        recover=draw(RUNNER_IDS) if state else (),
+        recovered=draw(RUNNER_IDS) if state else (),
+        recovered_by=draw(st.sampled_from([None, None, "p9"])) if ended else None,
     )
 
 
@@ -70,7 +66,20 @@ def observations(draw: st.DrawFn) -> Observation:
     if count is not None:
         recount = draw(st.none() | st.integers(0, 40))
         depth = QueueDepth(count, max(count, recount or 0, draw(st.integers(0, 40))), recount)
-    return Observation(pods, depth, draw(st.sampled_from(TEMPLATES)))
+        if draw(st.booleans()):
+            depth = replace(depth, waiting_since=NOW - draw(AGES), fell_at=draw(st.none() | st.just(NOW - 20)))
+        if recount is not None and draw(st.booleans()):
+            depth = replace(depth, stayed=draw(st.integers(0, min(count, recount))))
+    return Observation(
+        pods,
+        depth,
+        draw(st.sampled_from(TEMPLATES)),
+        quota_full=draw(st.booleans()),
+        vanished=draw(RUNNER_IDS),
+        orphans=draw(st.none() | st.just(Orphans(1, NOW - draw(AGES)))),
+        not_consumed_since=draw(st.none() | st.just(NOW - draw(AGES))),
+        hang_suspected_at=draw(st.none() | st.just(NOW - draw(AGES))),
+    )
 
 
 def carried_out(seen: Observation, decision: Decision) -> Observation:
@@ -82,6 +91,10 @@ def carried_out(seen: Observation, decision: Decision) -> Observation:
         pods[drain.pod.uid] = replace(drain.pod, drain_request=drain.request.id)
     for delete in decision.deletes:
         pods[delete.pod.uid] = replace(delete.pod, terminating=True)
+    for step in decision.recovery:
+        known = pods[step.pod.uid]
+        done = {"recover": step.runner_ids} if isinstance(step, Name) else {"recovered_by": step.by}
+        pods[step.pod.uid] = replace(known, **done)
     for _ in range(decision.create.count if decision.create else 0):
         fresh = pod(f"new-{len(pods)}", created=NOW, template_hash=seen.template)
         pods[fresh.uid] = fresh
@@ -143,3 +156,20 @@ def test_more_queued_work_never_means_fewer_pods(spec: RunnerSpec, seen: Observa
     less, more = sorted((one, other))
     few, many = (decide(spec, replace(seen, depth=QueueDepth(n, n)), NOW).desired for n in (less, more))
     assert few <= many
+
+
+@given(specs(), observations())
+def test_the_dead_are_named_until_somebody_answers_and_their_pods_stay_until_then(
+    spec: RunnerSpec, seen: Observation
+) -> None:
+    after = carried_out(seen, decide(spec, seen, NOW))
+    pool = classify(spec, seen, NOW)
+    answered = {runner_id for p in seen.pods for runner_id in p.recovered}
+    named = {runner_id for p in after.pods for runner_id in p.recover}
+    living = (*pool.idle, *pool.active)
+    for dead in seen.pods:
+        if not dead.died or dead.recovered_by or dead.uid in answered or dead.terminating:
+            continue
+        assert dead.uid in {p.uid for p in after.pods if not p.terminating}
+        if living and spec.mode is not Mode.PAUSED:
+            assert dead.uid in named

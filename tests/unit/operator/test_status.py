@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from pynenc_operator.model import Decision, Key, QueueDepth, Reason
+from pynenc_operator.conditions import Facts, Problem, Report
+from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.pool import classify
 from pynenc_operator.runnerspec import Mode, RunnerSpec
-from pynenc_operator.status import Facts, Problem, Report, compute_status, learn_start_seconds, patch_for
+from pynenc_operator.status import compute_status, learn_start_seconds, patch_for
 from tests.unit.operator.builders import NOW, active, idle, seen
 
 SPEC = RunnerSpec()

@@ -1,0 +1,206 @@
+"""What a runner's conditions say. Pure.
+
+They follow Kubernetes' API conventions: a condition's lastTransitionTime moves only with its status, and
+messages hold no figure that changes by itself, so that a pool at rest is never written.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pynenc_operator.consumption import SUSPECT_AGAIN_SECONDS
+from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.model import Failures, Key, Orphans, QueueDepth, Trouble
+from pynenc_operator.pool import Pool
+from pynenc_operator.runnerspec import Mode, RunnerSpec
+
+type Json = dict[str, Any]
+
+READY: Final = "Ready"
+BROKER_REACHABLE: Final = "BrokerReachable"
+TEMPLATE_VALID: Final = "TemplateValid"
+SCALING_LIMITED: Final = "ScalingLimited"
+PROGRESSING: Final = "Progressing"
+NAME_TAKEN: Final = "NameTaken"
+DEMAND_NOT_CONSUMED: Final = "DemandNotConsumed"
+QUEUE_SHARED: Final = "QueueShared"
+RECOVERY_PENDING: Final = "RecoveryPending"
+# Reasons of DemandNotConsumed: of all workers, and of one.
+NOT_TAKEN: Final = "NotTaken"
+HANGS: Final = "WorkerHangs"
+
+_LIMITS: Final = {
+    Reason.MAX_REPLICAS: "the queue asks for more pods than spec.maxReplicas allows",
+    Reason.SCALE_UP_LIMIT: "spec.scaleUp spreads the creation of pods over time",
+    Reason.QUOTA: "a ResourceQuota of the namespace allows no more pods; raise it or lower spec.maxReplicas",
+    Reason.REFUSED: "the API server refuses to create pods now; it is asked again within 20 s: see the operator's log",
+    Reason.START_FAILURES: "pods of this template fail; one at a time is tried, ever more rarely: see Progressing",
+    Reason.PINNED: "the queue asks for more pods than spec.replicas pins",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What stands in the way: a CamelCase reason, and a message with the mend in it."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What of a runner's surroundings bears on its conditions. `template_valid` None: not tried yet."""
+
+    broker: Problem | None = None
+    template: Problem | None = None
+    template_valid: bool | None = None
+    name_taken: Problem | None = None
+    queue_shared: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a status is computed from."""
+
+    key: Key
+    generation: int
+    spec: RunnerSpec
+    pool: Pool
+    decision: Decision
+    depth: QueueDepth | None
+    facts: Facts
+    failures: Failures | None = None
+    orphans: Orphans | None = None
+    hang_suspected_at: float | None = None
+    trouble: Trouble | None = None  # what the platform says of a pod of the present template
+    scaled: bool = False  # how many pods serve was changed just now
+    start_seconds: int | None = None
+
+
+def rfc3339(seconds: float) -> str:
+    """A time as Kubernetes writes it, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def compute(previous: Iterable[Json], report: Report, now: float) -> list[Json]:
+    """Compute a runner's conditions; those of `previous` give the times of what has not changed."""
+    before = {condition["type"]: condition for condition in previous}
+    facts = report.facts
+    wanted = [
+        (READY, *_ready(report)),
+        (BROKER_REACHABLE, *_broker(report)),
+        (TEMPLATE_VALID, *_template(facts)),
+        (SCALING_LIMITED, *_limited(report.decision)),
+        (PROGRESSING, *_progressing(report)),
+    ]
+    special = {
+        NAME_TAKEN: facts.name_taken,
+        DEMAND_NOT_CONSUMED: _not_consumed(report, now),
+        RECOVERY_PENDING: _recovery(report),
+        QUEUE_SHARED: facts.queue_shared,
+    }
+    wanted += [(kind, "True", found.reason, found.message) for kind, found in special.items() if found]
+    return [
+        _condition(before.get(kind), (kind, status, reason, message), report.generation, now)
+        for kind, status, reason, message in wanted
+    ]
+
+
+def _condition(before: Json | None, wanted: tuple[str, str, str, str], generation: int, now: float) -> Json:
+    kind, status, reason, message = wanted
+    same = before is not None and before["status"] == status
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": before["lastTransitionTime"] if same and before else rfc3339(now),
+    }
+
+
+def _ready(report: Report) -> tuple[str, str, str]:
+    """Whether queued work would be served: true also at zero pods, so that `kubectl wait` works."""
+    facts = report.facts
+    if report.spec.mode is Mode.PAUSED:
+        return "False", "Paused", "spec.mode is Paused: nothing is created, drained or deleted; set Auto to go on"
+    if report.spec.mode is Mode.SHADOW:
+        return "False", "Shadow", "spec.mode is Shadow: decisions are reported and not carried out; set Auto to act"
+    if facts.template:
+        return "False", "TemplateInvalid", "no pod can be made of this template: see condition TemplateValid"
+    if facts.broker:
+        return "False", "BrokerUnreachable", "the queue can't be counted: see condition BrokerReachable"
+    if report.failures and not report.pool.idle and not report.pool.active:
+        return (
+            "False",
+            "PodsFail",
+            "pods of this template fail: see condition Progressing, and kubectl logs of a failed pod",
+        )
+    if report.pool.serving:
+        return "True", "Serving", "worker pods follow the queue"
+    return "True", "AtZero", "no pod is needed; the first queued invocation starts one"
+
+
+def _broker(report: Report) -> tuple[str, str, str]:
+    problem = report.facts.broker
+    if problem:
+        return "False", problem.reason, problem.message
+    if report.depth is None:
+        return "Unknown", "NotAsked", "the queue has not been counted yet"
+    return "True", "Counted", "the queue is counted through pynenc's broker"
+
+
+def _template(facts: Facts) -> tuple[str, str, str]:
+    if facts.template:
+        return "False", facts.template.reason, facts.template.message
+    if facts.template_valid is None:
+        return "Unknown", "NotTried", "the API server has not been asked yet"
+    return "True", "Accepted", "the API server accepts the pod that is built from this spec"
+
+
+def _limited(decision: Decision) -> tuple[str, str, str]:
+    if decision.limited:
+        return "True", str(decision.limited), _LIMITS[decision.limited]
+    return "False", "NotLimited", "the pool is as large as the queue asks for"
+
+
+def _progressing(report: Report) -> tuple[str, str, str]:
+    """How the present template fares, as a Deployment's condition of this name tells it."""
+    if report.failures or report.trouble:
+        trouble = report.trouble or Trouble("PodsFail", "a pod ended, or never reported, within its start deadline")
+        return "False", trouble.reason, trouble.message or "the platform gives no message"
+    if report.pool.old:
+        return "True", "RollingOut", "pods of an older template are being replaced"
+    return "True", "UpToDate", "all serving pods are of the present template"
+
+
+def _not_consumed(report: Report, now: float) -> Problem | None:
+    if report.decision.not_consumed:
+        return Problem(
+            NOT_TAKEN,
+            "idle workers leave queued work alone: check that producers and workers use the same backend and appId, "
+            "and the workers' logs; meanwhile it adds no pods",
+        )
+    asked = any(drain.reason is Reason.HANGING for drain in report.decision.drains)
+    suspected = report.hang_suspected_at
+    if asked or (suspected is not None and now - suspected < SUSPECT_AGAIN_SECONDS):
+        return Problem(
+            HANGS,
+            "a worker was idle for 30 s while others worked and the queue was never empty: it may hang, and was asked "
+            "to leave; see its log",
+        )
+    return None
+
+
+def _recovery(report: Report) -> Problem | None:
+    mend = "one worker hands them on; with spec.replicas 0, mode Paused or Shadow none is started: change that"
+    if report.decision.unrecovered:
+        return Problem("WorkerDied", f"a worker has died, and what it held waits to be queued again: {mend}")
+    if report.orphans:
+        return Problem(
+            "OrphanedInvocations",
+            f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. Stay they so for 15 "
+            "minutes, they are another runner's, or wait for one",
+        )
+    return None

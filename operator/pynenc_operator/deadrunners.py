@@ -1,0 +1,109 @@
+"""What tells of dead runners when no pod does any more: pods that vanished, and the backend's own figures.
+
+A pod that vanished without a word is no proof of death, as its node may only be cut off: its runner is
+dead once its heartbeat in the backend has stood still for two minutes. And while no worker lives, what the
+backend counts as held is nobody's, unless somebody else's runner works for the same app.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pynenc_operator.decision import Decision
+from pynenc_operator.model import Key, Observation, Orphans
+from pynenc_operator.podcache import PodCache, Vanished
+from pynenc_operator.pool import Pool
+from pynenc_operator.queuedepth import QueueDepths
+
+type Json = dict[str, Any]
+
+# Workers beat every 10 s.
+DEAD_AFTER_SECONDS: Final = 120.0
+BEAT_CHECK_SECONDS: Final = 30.0
+# How often the backend is asked who holds what while no worker lives, and while something stands.
+AT_ZERO_SECONDS: Final = 120.0
+ORPHANS_CHECK_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class _Beat:
+    """A heartbeat as it was first read, by our own clock: whose clock wrote it does not matter then."""
+
+    last: float
+    read_at: float
+
+
+class DeadRunners:
+    """Finds out, for each runner, which vanished workers are dead, and what nobody holds."""
+
+    def __init__(self, pods: PodCache, depths: QueueDepths, now: Callable[[], float]) -> None:
+        self._pods = pods
+        self._depths = depths
+        self._now = now
+        self._beats: dict[Key, dict[str, _Beat]] = {}
+        self._beats_due: dict[Key, float] = {}
+        self._orphans_due: dict[Key, float] = {}
+
+    async def vanished(self, key: Key, owner_uid: str) -> tuple[str, ...]:
+        """Ids of workers that are dead and whose pods are gone; what somebody has recovered is settled."""
+        pods = self._pods.of(key)
+        self._pods.settle(key, [runner_id for pod in pods for runner_id in pod.recovered])
+        gone = [one for one in self._pods.vanished(key) if one.owner_uid == owner_uid]
+        unsure = [one for one in gone if not one.ended]
+        if unsure and self._now() >= self._beats_due.get(key, 0.0):
+            self._beats_due[key] = self._now() + BEAT_CHECK_SECONDS
+            await self._check_beats(key, unsure)
+        beats = self._beats.get(key, {})
+        return tuple(one.uid for one in gone if one.ended or self._stands_still(beats.get(one.uid)))
+
+    async def orphans(self, key: Key, seen: Observation, pool: Pool, decision: Decision) -> Orphans | None:
+        """What the backend counts as held though no worker of ours holds anything; asked now and then only."""
+        works = pool.active or pool.starting or pool.draining or pool.silent or any(p.terminating for p in seen.pods)
+        if works or seen.depth is None or (decision.desired and seen.orphans is None):
+            return seen.orphans
+        now = self._now()
+        last_pod_goes = pool.serving and not decision.desired
+        if now < self._orphans_due.get(key, 0.0) and not last_pod_goes:
+            return seen.orphans
+        self._orphans_due[key] = now + (ORPHANS_CHECK_SECONDS if seen.orphans else AT_ZERO_SECONDS)
+        held = await self._depths.held(key)
+        if held is None or (held and await self._others_live(key, seen)):
+            return seen.orphans
+        if not held:
+            return None
+        if seen.orphans and seen.orphans.count == held:
+            return seen.orphans
+        return Orphans(held, now)
+
+    def forget(self, key: Key) -> None:
+        """Drop a runner that is gone."""
+        memories: tuple[dict[Key, Any], ...] = (self._beats, self._beats_due, self._orphans_due)
+        for memory in memories:
+            memory.pop(key, None)
+
+    async def _check_beats(self, key: Key, unsure: list[Vanished]) -> None:
+        found = await self._depths.heartbeats(key, *(one.uid for one in unsure))
+        if found is None:
+            if not self._depths.can_tell(key):  # pynenc's own recovery finds them in its time
+                self._pods.settle(key, [one.uid for one in unsure])
+            return
+        last = {beat.runner_id: beat.last for beat in found}
+        self._pods.settle(key, [one.uid for one in unsure if one.uid not in last])  # it ended in order
+        beats = self._beats.setdefault(key, {})
+        self._beats[key] = {
+            runner_id: beats[runner_id]
+            if runner_id in beats and beats[runner_id].last == when
+            else _Beat(when, self._now())
+            for runner_id, when in last.items()
+        }
+
+    def _stands_still(self, beat: _Beat | None) -> bool:
+        return beat is not None and self._now() - beat.read_at >= DEAD_AFTER_SECONDS
+
+    async def _others_live(self, key: Key, seen: Observation) -> bool:
+        """Whether a runner that is none of our pods works for the same app: then what is held may be its."""
+        found = await self._depths.heartbeats(key)
+        if found is None:
+            return True  # unknown: nothing is concluded
+        ours = {pod.uid for pod in seen.pods} | {one.uid for one in self._pods.vanished(key)}
+        return any(beat.runner_id not in ours and self._now() - beat.last < DEAD_AFTER_SECONDS for beat in found)

@@ -1,0 +1,84 @@
+"""What is seen of one runner: its pods first, then its queue, and what both and its status say of the dead.
+
+A count of the queue that does not settle what to do is taken again, once.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from pynenc_operator.conditions import DEMAND_NOT_CONSUMED, HANGS, NOT_TAKEN, Problem
+from pynenc_operator.creation import Creation
+from pynenc_operator.deadrunners import DeadRunners
+from pynenc_operator.failures import assess
+from pynenc_operator.model import Key, Observation, WorkerPod
+from pynenc_operator.podcache import PodCache
+from pynenc_operator.podspec import template_hash
+from pynenc_operator.pool import classify
+from pynenc_operator.queuedepth import QueueDepths
+from pynenc_operator.resource import condition_since, parse_failures, parse_orphans
+from pynenc_operator.runnerspec import RunnerSpec
+from pynenc_operator.scaling import decide
+from pynenc_operator.status import learn_start_seconds
+
+type Json = dict[str, Any]
+
+# A worker with a free thread takes work within 0.3 s: what is still queued after this found none.
+RECOUNT_SECONDS: Final = 0.5
+
+
+class Observer:
+    """Sees runners."""
+
+    def __init__(self, pods: PodCache, depths: QueueDepths, creation: Creation, now: Callable[[], float]) -> None:
+        self._pods = pods
+        self._depths = depths
+        self._creation = creation
+        self._now = now
+        self._dead = DeadRunners(pods, depths, now)
+
+    def own_pods(self, key: Key, runner: Json) -> tuple[WorkerPod, ...]:
+        """The pods that this runner's object owns; a label alone makes none its own."""
+        return tuple(pod for pod in self._pods.of(key) if pod.owner_uid == runner["metadata"]["uid"])
+
+    async def observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, Problem | None]:
+        """See a runner, and what stands in the way of counting its queue."""
+        pods = self.own_pods(key, runner)
+        reading = await self._depths.read(key, runner)
+        known = runner.get("status", {})
+        seen = Observation(
+            pods=pods,
+            depth=reading.depth,
+            template=template_hash(runner["spec"]),
+            failures=parse_failures(known),
+            broker_down_since=reading.down_since,
+            start_seconds=learn_start_seconds(known.get("startSeconds"), self._pods.take_start(key)),
+            quota_full=self._creation.quota_full(key, len(pods)),
+            vanished=await self._dead.vanished(key, runner["metadata"]["uid"]),
+            orphans=parse_orphans(known),
+            not_consumed_since=condition_since(known, DEMAND_NOT_CONSUMED, NOT_TAKEN),
+            hang_suspected_at=condition_since(known, DEMAND_NOT_CONSUMED, HANGS),
+        )
+        seen = replace(seen, failures=assess(spec, seen, self._now()))
+        if decide(spec, seen, self._now()).recount:
+            await asyncio.sleep(RECOUNT_SECONDS)
+            seen = await self.again(key, runner, spec, seen, recount=True)
+        decision = decide(spec, seen, self._now())
+        pool = classify(spec, seen, self._now())
+        return replace(seen, orphans=await self._dead.orphans(key, seen, pool, decision)), reading.problem
+
+    async def again(
+        self, key: Key, runner: Json, spec: RunnerSpec, before: Observation, *, recount: bool = False
+    ) -> Observation:
+        """See the pods that the cache has now, then the queue; a recount stays one, with a newer figure."""
+        pods = self.own_pods(key, runner)
+        earlier = before.depth if before.depth and (recount or before.depth.recount is not None) else None
+        depth = (await self._depths.read(key, runner, earlier)).depth
+        seen = replace(before, pods=pods, depth=depth, quota_full=self._creation.quota_full(key, len(pods)))
+        return replace(seen, failures=assess(spec, seen, self._now()))
+
+    def forget(self, key: Key) -> None:
+        """Drop a runner that is gone."""
+        self._depths.forget(key)
+        self._dead.forget(key)

@@ -1,0 +1,105 @@
+"""What is asked of a backend beside connecting to it: counts, and whose work it is. Answered in a thread.
+
+Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
+`count_invocations` says on every backend. The rest is read from Redis as pynenc-redis keeps it; other
+backends can't tell it cheaply, and answer None.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
+
+# Statuses in which an invocation is in a runner's hands.
+_HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
+_MOST_HEARTBEATS: Final = 1000
+# Backends that can tell cheaply who holds what.
+TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """How many invocations wait; where the backend shows its entries, the newest one, and how many stayed since."""
+
+    waiting: int
+    newest: str | None = None
+    stayed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """When a runner last said that it lives, by the clock of whoever wrote it."""
+
+    runner_id: str
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountQueue:
+    """How many invocations wait. `since`: the newest entry of an earlier count, of `upto` entries.
+
+    A queue is first in, first out: what stands in front of that entry has stood there at that count.
+    """
+
+    since: str | None = None
+    upto: int = 0
+
+    def __call__(self, broker: Any, backend: Backend) -> QueueCount:  # noqa: ANN401 - of either line of pynenc
+        """Count through pynenc's broker, and on Redis in one round trip with the look at its entries."""
+        if backend.queues:
+            if not inspect.signature(broker.count_invocations).parameters:
+                raise BrokerError(BrokerErrorKind.UNSUPPORTED, "spec.queues needs pynenc 0.4; leave it out")
+            return QueueCount(int(broker.count_invocations(list(backend.queues))))
+        if backend.kind is not BackendKind.REDIS:
+            return QueueCount(int(broker.count_invocations()))
+        key = broker.key.default_queue()
+        with broker.client.pipeline(transaction=True) as pipe:
+            pipe.llen(key)
+            pipe.lindex(key, -1)
+            if self.since is not None:
+                pipe.lpos(key, self.since, maxlen=max(1, self.upto))
+            waiting, newest, *position = pipe.execute()
+        stayed = None if not position else 0 if position[0] is None else int(position[0]) + 1
+        return QueueCount(int(waiting), newest.decode() if newest else None, stayed)
+
+
+@dataclass(frozen=True, slots=True)
+class CountHeld:
+    """How many invocations are in some runner's hands, as far as the backend knows."""
+
+    def __call__(self, broker: Any, backend: Backend) -> int | None:  # noqa: ANN401
+        """Count the members of the plugin's own sets."""
+        if backend.kind not in TELL_WHO_HOLDS:
+            return None
+        key = _orchestrators(broker, backend)
+        with broker.client.pipeline(transaction=False) as pipe:
+            for status in _HELD:
+                pipe.scard(key.status_to_invocations(status))
+            return sum(map(int, pipe.execute()))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHeartbeats:
+    """The heartbeats of all runners, or of those named; one that ended in order has none."""
+
+    runner_ids: tuple[str, ...] = ()
+
+    def __call__(self, broker: Any, backend: Backend) -> tuple[Heartbeat, ...] | None:  # noqa: ANN401
+        """Read the plugin's own records."""
+        if backend.kind not in TELL_WHO_HOLDS:
+            return None
+        key = _orchestrators(broker, backend)
+        ids = self.runner_ids or tuple(
+            raw.decode() for raw in broker.client.zrevrange(key.runner_heartbeats(), 0, _MOST_HEARTBEATS - 1)
+        )
+        with broker.client.pipeline(transaction=False) as pipe:
+            for runner_id in ids:
+                pipe.hget(key.runner_heartbeat(runner_id), "last_heartbeat")
+            found = zip(ids, pipe.execute(), strict=True)
+        return tuple(Heartbeat(runner_id, float(last)) for runner_id, last in found if last is not None)
+
+
+def _orchestrators(broker: Any, backend: Backend) -> Any:  # noqa: ANN401
+    """The plugin's names for what its orchestrator keeps."""
+    return type(broker.key)(backend.app_id, "orchestrator")

@@ -1,0 +1,150 @@
+"""What tells of dead runners when no pod does any more."""
+
+from typing import Any
+
+from pynenc_operator.deadrunners import AT_ZERO_SECONDS, BEAT_CHECK_SECONDS, DEAD_AFTER_SECONDS, DeadRunners
+from pynenc_operator.model import Key, Observation, Orphans
+from pynenc_operator.podcache import PodCache
+from pynenc_operator.pool import classify
+from pynenc_operator.questions import Heartbeat
+from pynenc_operator.runnerspec import RunnerSpec
+from pynenc_operator.scaling import decide
+from tests.unit.operator.builders import NOW, active, idle, seen
+from tests.unit.operator.resources import pod
+
+KEY = Key("shop", "reports")
+SPEC = RunnerSpec()
+
+
+class Backend:
+    """A backend that tells what the test says."""
+
+    def __init__(self) -> None:
+        self.holds: int | None = 0
+        self.beats: dict[str, float] | None = {}
+        self.asked = 0
+        self.knows = True
+
+    async def held(self, key: Key) -> int | None:  # noqa: ARG002
+        self.asked += 1
+        return self.holds
+
+    async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:  # noqa: ARG002
+        if self.beats is None:
+            return None
+        return tuple(Heartbeat(who, last) for who, last in self.beats.items() if not runner_ids or who in runner_ids)
+
+    def can_tell(self, key: Key) -> bool:  # noqa: ARG002
+        return self.knows
+
+
+class World:
+    """A runner's cache and backend, and the time."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.pods = PodCache()
+        self.backend = Backend()
+        self.dead = DeadRunners(self.pods, self.backend, lambda: self.now)  # type: ignore[arg-type]
+
+    def vanish(self, **status: Any) -> None:
+        body = pod(**status)
+        for kind in ("ADDED", "DELETED"):
+            self.pods.apply_event({"type": kind, "object": body}, self.now)
+
+    async def vanished(self, after: float = 0.0) -> tuple[str, ...]:
+        self.now += after
+        return await self.dead.vanished(KEY, "runner-uid")
+
+    async def orphans(self, observed: Observation, after: float = 0.0) -> Orphans | None:
+        self.now += after
+        return await self.dead.orphans(KEY, observed, classify(SPEC, observed, NOW), decide(SPEC, observed, NOW))
+
+
+async def test_a_vanished_worker_is_dead_once_its_heartbeat_has_stood_still_for_two_minutes() -> None:
+    world = World()
+    world.vanish()
+    world.backend.beats = {"pod-uid": NOW - 1000}  # by whatever clock
+    assert await world.vanished() == ()
+    world.backend.beats = {"pod-uid": NOW - 990}  # it lives on somewhere
+    assert await world.vanished(BEAT_CHECK_SECONDS) == ()
+    assert await world.vanished(DEAD_AFTER_SECONDS - 1) == ()
+    assert await world.vanished(1) == ("pod-uid",)
+
+
+async def test_one_without_heartbeat_ended_in_order() -> None:
+    world = World()
+    world.vanish()
+    assert await world.vanished() == ()
+    world.backend.beats = {"pod-uid": NOW}
+    assert await world.vanished(BEAT_CHECK_SECONDS) == ()
+    assert await world.vanished(DEAD_AFTER_SECONDS) == ()
+
+
+async def test_one_that_was_seen_to_end_needs_no_heartbeat() -> None:
+    world = World()
+    world.vanish(containerStatuses=[{"name": "worker", "state": {"terminated": {"exitCode": 137}}}])
+    assert await world.vanished() == ("pod-uid",)
+    assert await world.dead.vanished(KEY, "another-runner") == ()
+
+
+async def test_an_unknown_heartbeat_concludes_nothing_and_a_backend_without_any_is_left_to_pynenc() -> None:
+    world = World()
+    world.vanish()
+    world.backend.beats = None
+    assert await world.vanished(9999) == ()
+    assert world.pods.vanished(KEY)
+    world.backend.knows = False
+    assert await world.vanished(BEAT_CHECK_SECONDS) == ()
+    assert world.pods.vanished(KEY) == ()
+
+
+async def test_what_somebody_has_recovered_is_settled() -> None:
+    world = World()
+    world.vanish(containerStatuses=[{"name": "worker", "state": {"terminated": {"exitCode": 137}}}])
+    recoverer = pod()
+    recoverer["metadata"].update(uid="other", name="reports-1", resourceVersion="9")
+    recoverer["metadata"]["annotations"]["pynenc.org/recovered-runners"] = "pod-uid"
+    world.pods.apply_event({"type": "ADDED", "object": recoverer}, NOW)
+    assert await world.vanished() == ()
+    assert world.pods.vanished(KEY) == ()
+
+
+async def test_at_zero_the_backend_is_asked_now_and_then() -> None:
+    world = World()
+    assert await world.orphans(seen()) is None
+    world.backend.holds = 2
+    assert await world.orphans(seen(), after=AT_ZERO_SECONDS - 1) is None
+    assert world.backend.asked == 1
+    assert await world.orphans(seen(), after=1) == Orphans(2, world.now)
+
+
+async def test_the_last_pod_does_not_go_before_the_backend_was_asked() -> None:
+    world = World()
+    await world.orphans(seen())
+    world.backend.holds = 1
+    assert await world.orphans(seen(idle("a", 5))) is None
+    assert await world.orphans(seen(idle("a", 999))) == Orphans(1, NOW)
+
+
+async def test_what_is_held_while_a_worker_of_ours_or_anybody_else_works_is_no_orphan() -> None:
+    world = World()
+    world.backend.holds = 1
+    assert await world.orphans(seen(active("a"))) is None
+    assert world.backend.asked == 0
+    world.backend.beats = {"a-runner-outside-the-cluster": NOW - 20}
+    assert await world.orphans(seen()) is None
+    world.backend.beats = None  # unknown
+    assert await world.orphans(seen(), after=AT_ZERO_SECONDS) is None
+    world.backend.beats = {"a-runner-outside-the-cluster": NOW - 9999}
+    assert await world.orphans(seen(), after=AT_ZERO_SECONDS) == Orphans(1, world.now)
+
+
+async def test_orphans_stand_until_their_number_changes_and_an_unknown_one_changes_nothing() -> None:
+    world = World()
+    known = Orphans(2, NOW - 100)
+    observed = seen(idle("a", 1), orphans=known)
+    for holds, expected in ((2, known), (None, known), (1, None), (0, None)):
+        world.backend.holds = holds
+        after = await world.orphans(observed, after=AT_ZERO_SECONDS)
+        assert after == (expected or (Orphans(1, world.now) if holds else None))

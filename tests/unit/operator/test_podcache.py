@@ -1,0 +1,106 @@
+"""What the cache makes of watches, LISTs and answers, in whatever order they come."""
+
+from typing import Any
+
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache, Vanished
+from tests.unit.operator.resources import pod
+
+KEY = Key("shop", "reports")
+NOW = 5000.0
+
+
+def version(number: int, *, uid: str = "pod-uid", **annotations: str | None) -> dict[str, Any]:
+    """The pod at a resourceVersion, with other annotations; None takes one away."""
+    body = pod()
+    body["metadata"].update(resourceVersion=str(number), uid=uid)
+    for name, value in annotations.items():
+        key = "pynenc.org/" + name.replace("_", "-")
+        if value is None:
+            del body["metadata"]["annotations"][key]
+        else:
+            body["metadata"]["annotations"][key] = value
+    return body
+
+
+def shown(cache: PodCache, kind: str, body: dict[str, Any], now: float = NOW) -> Key | None:
+    return cache.apply_event({"type": kind, "object": body}, now)
+
+
+def test_a_runner_is_woken_only_for_what_matters() -> None:
+    cache = PodCache()
+    assert shown(cache, "ADDED", version(1)) == KEY
+    assert shown(cache, "MODIFIED", version(2)) is None
+    assert shown(cache, "MODIFIED", version(3, worker_state="active")) == KEY
+    assert shown(cache, "DELETED", version(4)) == KEY
+    assert cache.of(KEY) == ()
+
+
+def test_the_cache_learns_how_long_a_start_takes() -> None:
+    cache = PodCache()
+    silent = version(1, worker_state=None)
+    created = 1767225600.0
+    shown(cache, "ADDED", silent, created + 1)
+    assert cache.take_start(KEY) is None
+    shown(cache, "MODIFIED", version(2), created + 4)
+    assert cache.take_start(KEY) == 4.0
+    assert cache.take_start(KEY) is None
+
+
+def test_a_list_removes_what_the_watch_has_missed() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    cache.replace(KEY, [], cache.list_begins(KEY), NOW)
+    assert cache.of(KEY) == ()
+
+
+def test_a_slow_list_undoes_nothing_that_the_watch_has_shown_since() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    known = cache.list_begins(KEY)
+    shown(cache, "MODIFIED", version(5, worker_state="active"))
+    cache.replace(KEY, [version(1)], known, NOW)
+    assert [view.resource_version for view in cache.of(KEY)] == ["5"]
+
+    known = cache.list_begins(KEY)
+    shown(cache, "DELETED", version(6, worker_state="drained"))
+    cache.replace(KEY, [version(5)], known, NOW)
+    assert cache.of(KEY) == ()
+
+    known = cache.list_begins(KEY)
+    shown(cache, "ADDED", version(8, uid="another"))
+    cache.replace(KEY, [], known, NOW)
+    assert [view.uid for view in cache.of(KEY)] == ["another"]
+
+
+def test_an_old_answer_does_not_replace_what_the_watch_has_shown() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(5, worker_state="active"))
+    cache.put(KEY, version(3), NOW)
+    assert [view.resource_version for view in cache.of(KEY)] == ["5"]
+
+
+def test_the_end_of_a_pod_of_the_same_name_does_not_touch_the_next_one() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    shown(cache, "ADDED", version(9, uid="next"))
+    assert shown(cache, "DELETED", version(8)) is None
+    assert [view.uid for view in cache.of(KEY)] == ["next"]
+
+
+def test_a_worker_that_went_without_a_word_is_remembered_until_it_is_settled() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1, worker_state="active"))
+    shown(cache, "DELETED", version(2, worker_state="active"))
+    assert cache.vanished(KEY) == (Vanished("pod-uid", "runner-uid", NOW, ended=False),)
+    cache.settle(KEY, ["pod-uid"])
+    assert cache.vanished(KEY) == ()
+
+
+def test_who_drained_or_never_reported_left_nothing_behind() -> None:
+    cache = PodCache()
+    for number, body in enumerate((version(1, worker_state="drained"), version(1, worker_state=None))):
+        body["metadata"]["uid"] = str(number)
+        shown(cache, "ADDED", body)
+        shown(cache, "DELETED", body)
+    assert cache.vanished(KEY) == ()
