@@ -83,6 +83,7 @@ async def test_what_is_held_and_who_lives_is_read_as_the_plugin_keeps_it(
     )
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynenc leaves its connections open
 async def test_sqlite_is_counted_and_tells_nothing_else(source: BackendSource, tmp_path: Path) -> None:
     file = tmp_path / "queue.db"
     producer = Pynenc(config_values={"app_id": "q", "broker_cls": "SQLiteBroker", "sqlite_db_path": str(file)})
