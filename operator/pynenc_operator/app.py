@@ -18,9 +18,9 @@ from prometheus_client import REGISTRY
 from pynenc_operator import config as settings
 from pynenc_operator import labels
 from pynenc_operator.access import Access
-from pynenc_operator.broker import BackendSource, isolate_from_environment
+from pynenc_operator.broker import BackendSource, load_plugins
 from pynenc_operator.clock import Clock
-from pynenc_operator.config import OperatorConfig
+from pynenc_operator.config import OperatorConfig, isolate_from_environment
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.handlers import Watch
 from pynenc_operator.health import HealthServer
@@ -39,7 +39,8 @@ type Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
-WORKERS: Final = 8  # runners looked at at a time
+# Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
+WORKERS: Final = 64
 DEBOUNCE_SECONDS: Final = 0.2  # pod events come in bursts
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
@@ -195,6 +196,7 @@ async def run(config: OperatorConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     isolate_from_environment()
+    load_plugins()
     clock = Clock()
     metrics = OperatorMetrics(REGISTRY)
     connection = await Connection.open(clock, metrics.requested, relaxed_x509=config.relaxed_x509)

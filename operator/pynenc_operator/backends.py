@@ -25,6 +25,11 @@ _REDIS_TUNING: Final = frozenset(
     }
 )
 
+# By the names of an exception's class and its bases, so that no plugin has to be there.
+_AUTHENTICATION: Final = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
+_TIMEOUTS: Final = frozenset({"TimeoutError"})
+_BUGS: Final = (TypeError, AttributeError, ImportError, NotImplementedError)
+
 
 class BackendKind(StrEnum):
     """The field of `spec.backend` that is set."""
@@ -44,6 +49,16 @@ class Backend:
     app_id: str
     queues: tuple[str, ...] = ()  # none named: all
 
+    @property
+    def server(self) -> str:
+        """What answers or does not, for all apps, users and databases on it alike. Holds no password."""
+        try:
+            parts = urlsplit(self.url)
+            address = f"{parts.scheme}://{parts.hostname}:{parts.port}" if parts.hostname else parts.path
+        except ValueError:
+            address = ""  # it will be refused
+        return f"{self.kind} {address}"
+
 
 class BrokerErrorKind(StrEnum):
     """Why a queue could not be counted; the reason of the runner's condition."""
@@ -53,6 +68,7 @@ class BrokerErrorKind(StrEnum):
     TIMEOUT = "Timeout"
     REFUSED = "Refused"
     UNSUPPORTED = "Unsupported"
+    OVERLOADED = "OperatorOverloaded"
 
 
 _MENDS: Final = {
@@ -64,6 +80,7 @@ _MENDS: Final = {
     "operator in, and the backend's load",
     BrokerErrorKind.REFUSED: "the operator does not connect: {}",
     BrokerErrorKind.UNSUPPORTED: "the operator can't count this queue: {}",
+    BrokerErrorKind.OVERLOADED: "the operator can't count this queue now: {}",
 }
 
 
@@ -74,6 +91,16 @@ class BrokerError(Exception):
         super().__init__(_MENDS[kind].format(cause))
         self.kind = kind
         self.cause = cause
+
+
+def kind_of(error: Exception) -> BrokerErrorKind:
+    """What an exception of a plugin or its client stands for."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _AUTHENTICATION:
+        return BrokerErrorKind.AUTHENTICATION
+    if names & _TIMEOUTS:
+        return BrokerErrorKind.TIMEOUT
+    return BrokerErrorKind.UNSUPPORTED if isinstance(error, _BUGS) else BrokerErrorKind.UNREACHABLE
 
 
 def in_namespace(url: str, namespace: str) -> str:

@@ -1,22 +1,25 @@
 """Asks backends through pynenc's own brokers. The only module that imports pynenc.
 
-Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each question
-is answered in a thread of its own that nobody has to wait for: one backend has one at most for each, and
-all of them together are bounded.
+Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each
+question is answered in a thread of its own that nobody has to wait for: it is asked once at a time, and
+those of one server and all of them together are bounded.
+
+A server that has not answered in time rests, for all its runners: meanwhile their questions fail at once.
+After the rest one of them tries, and the others rest on until it has an answer.
 """
 
 import asyncio
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pynenc import Pynenc
+from pynenc.plugin_loader import load_all_plugins
 
 from pynenc_operator.backends import (
     Backend,
@@ -25,39 +28,26 @@ from pynenc_operator.backends import (
     BrokerErrorKind,
     checked_redis_url,
     is_local,
+    kind_of,
     refused_as_local,
 )
 
-__all__ = ["Backend", "BackendSource", "BrokerError", "BrokerErrorKind", "isolate_from_environment"]
-
-# Called with pynenc's broker, in a thread; two that are equal are asked once.
+# Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
-# What came of it (an error's kind, or "Counted"), and its seconds.
+# What came of one (an error's kind, or "Counted"), and its seconds.
 type CountHook = Callable[[str, float], None]
 
 DEADLINE_SECONDS: Final = 2.0
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
-_REST_SECONDS: Final = 5.0  # after a timeout: a dead backend must not hold up what could be done meanwhile
+_REST_SECONDS: Final = 5.0  # after a timeout: a dead server must not hold up what could be done meanwhile
 _UNUSED_SECONDS: Final = 600.0
 _MOST_COUNTS_AT_ONCE: Final = 64
-
-# By the names of an exception's class and its bases, so that no plugin has to be there.
-_AUTHENTICATION: Final = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
-_TIMEOUTS: Final = frozenset({"TimeoutError"})
-_BUGS: Final = (TypeError, AttributeError, ImportError, NotImplementedError)
+_MOST_COUNTS_OF_A_SERVER: Final = 8  # it may be the one that does not answer: others need the rest
 
 
-def isolate_from_environment() -> None:
-    """Make the resource the only source of a client's configuration. To be called once, at process start.
-
-    pynenc puts `PYNENC__*` variables and the working directory's pyproject.toml above what it is told.
-    """
-    for name in [name for name in os.environ if name.startswith("PYNENC__")]:
-        del os.environ[name]
-    if "KUBECONFIG" in os.environ:  # relative paths in it are relative to where we were
-        files = (str(Path(file).absolute()) for file in os.environ["KUBECONFIG"].split(os.pathsep) if file)
-        os.environ["KUBECONFIG"] = os.pathsep.join(files)
-    os.chdir("/")
+def load_plugins() -> None:
+    """Import pynenc's plugins. To be called once, before the first count: it can take longer than a count may."""
+    load_all_plugins()
 
 
 @dataclass(slots=True)
@@ -70,6 +60,14 @@ class _Client:
 class _Count:
     started: float
     result: "asyncio.Future[Any]"
+
+
+@dataclass(slots=True)
+class _Server:
+    used: float
+    silent: bool = False  # its latest count got no answer in time
+    rest_until: float = 0.0
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_COUNTS_OF_A_SERVER))
 
 
 class BackendSource:
@@ -89,7 +87,7 @@ class BackendSource:
         self._monotonic = monotonic
         self._clients: dict[Backend, _Client] = {}
         self._counts: dict[tuple[Backend, Question[Any]], _Count] = {}
-        self._rest_until: dict[Backend, float] = {}
+        self._servers: dict[str, _Server] = {}
 
     async def ask[T](self, backend: Backend, question: Question[T]) -> T:
         """Have a question answered. BrokerError if it can't be within the deadline."""
@@ -104,42 +102,68 @@ class BackendSource:
             self._on_count(outcome, self._monotonic() - began)
 
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
-        if now < self._rest_until.get(backend, now):
-            raise BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError")
-        count = self._counts.get((backend, question)) or self._start(backend, question, now)
-        try:
-            async with asyncio.timeout(count.started + self._deadline - now):
-                result = await asyncio.shield(count.result)
-        except TimeoutError:
-            self._rest_until[backend] = self._monotonic() + _REST_SECONDS
-            raise BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError") from None
+        server = self._servers.setdefault(backend.server, _Server(now))
+        server.used = now
+        if now < server.rest_until:
+            raise _no_answer()
+        if server.silent:
+            server.rest_until = now + self._deadline  # for the others, while this one tries
+        result = await self._result(backend, question, server, now)
+        server.silent = isinstance(result, BrokerError) and result.kind is BrokerErrorKind.TIMEOUT
+        server.rest_until = self._monotonic() + _REST_SECONDS if server.silent else 0.0
         if isinstance(result, BrokerError):
             raise result
         answer: T = result
         return answer
 
-    def _start(self, backend: Backend, question: Question[Any], now: float) -> _Count:
+    async def _result(self, backend: Backend, question: Question[Any], server: _Server, now: float) -> Any:  # noqa: ANN401
+        count = self._counts.get((backend, question))
+        try:
+            async with asyncio.timeout((count.started if count else now) + self._deadline - now):
+                if count is None:
+                    await server.places.acquire()
+                    count = self._start(backend, question, server, now)
+                return await asyncio.shield(count.result)
+        except TimeoutError:
+            return _no_answer()
+
+    def _start(self, backend: Backend, question: Question[Any], server: _Server, now: float) -> _Count:
+        """Start a count in a place of its server, or join one that another runner has started meanwhile."""
         self._evict(now)
-        if len(self._counts) >= _MOST_COUNTS_AT_ONCE:
-            raise BrokerError(BrokerErrorKind.TIMEOUT, f"{_MOST_COUNTS_AT_ONCE} other backends don't answer either")
-        loop = asyncio.get_running_loop()
-        count = self._counts[backend, question] = _Count(now, loop.create_future())
-        count.result.add_done_callback(lambda _: self._counts.pop((backend, question)))
+        if (backend, question) in self._counts:
+            server.places.release()
+            return self._counts[backend, question]
+        count = _Count(now, asyncio.get_running_loop().create_future())
+        try:
+            self._start_thread(backend, question, count)
+        except BrokerError:
+            server.places.release()
+            raise
 
-        def deliver(result: object) -> None:
-            if not count.result.done():
-                count.result.set_result(result)
+        def ended(_: object) -> None:
+            del self._counts[backend, question]
+            server.places.release()
 
-        def run() -> None:
-            result = self._answer(backend, question, now)
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(deliver, result)
-
-        # A daemon: the process may end while a client still tries.
-        threading.Thread(target=run, name=f"count {backend.kind} {backend.app_id}", daemon=True).start()
+        self._counts[backend, question] = count
+        count.result.add_done_callback(ended)
         return count
 
-    def _answer(self, backend: Backend, question: Question[Any], now: float) -> object:
+    def _start_thread(self, backend: Backend, question: Question[Any], count: _Count) -> None:
+        if len(self._counts) >= _MOST_COUNTS_AT_ONCE:
+            raise BrokerError(BrokerErrorKind.OVERLOADED, f"{len(self._counts)} others have no answer yet")
+
+        def run() -> None:
+            result = self._answer(backend, question, count.started)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                count.result.get_loop().call_soon_threadsafe(count.result.set_result, result)
+
+        try:  # a daemon: the process may end while a client still tries
+            threading.Thread(target=run, name=f"count {backend.kind} {backend.app_id}", daemon=True).start()
+        except RuntimeError as error:
+            cause = f"{error}: raise its memory limit, or its node's limit of processes in a pod"
+            raise BrokerError(BrokerErrorKind.OVERLOADED, cause) from None
+
+    def _answer(self, backend: Backend, question: Question[Any], now: float) -> Any:  # noqa: ANN401
         """In a thread. Whatever goes wrong there is the backend's error, and only its class is told."""
         try:
             client = self._clients.get(backend)
@@ -150,7 +174,7 @@ class BackendSource:
         except BrokerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - any plugin's own
-            return BrokerError(_kind_of(error), type(error).__name__)
+            return BrokerError(kind_of(error), type(error).__name__)
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401 - a broker, of either line of pynenc
         if backend.kind is BackendKind.REDIS:
@@ -163,23 +187,30 @@ class BackendSource:
                 redis_url=url,
                 socket_timeout=_SOCKET_SECONDS,
                 socket_connect_timeout=_SOCKET_SECONDS,
-                # One pool serves all apps of a URL, each with one count at a time.
-                redis_pool_max_connections=_MOST_COUNTS_AT_ONCE,
+                redis_pool_max_connections=_MOST_COUNTS_OF_A_SERVER,  # one pool serves all apps of a URL
             )
         if backend.kind is BackendKind.SQLITE:
             _refuse_strange_file(Path(backend.url))
             return _broker(backend, broker_cls="SQLiteBroker", sqlite_db_path=backend.url)
-        raise BrokerError(
-            BrokerErrorKind.UNSUPPORTED, f"it has no pynenc plugin for {backend.kind}; use redis or sqlite"
-        )
+        raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
 
     def _evict(self, now: float) -> None:
-        self._rest_until = {backend: until for backend, until in self._rest_until.items() if now < until}
+        self._servers = {name: it for name, it in self._servers.items() if now - it.used < _UNUSED_SECONDS}
         for backend, client in list(self._clients.items()):
             if now - client.used > _UNUSED_SECONDS and all(asked != backend for asked, _ in self._counts):
                 del self._clients[backend]
                 if backend.kind is BackendKind.REDIS:
-                    client.broker.client.connection_pool.disconnect()
+                    self._disconnect(client.broker.client.connection_pool)
+
+    def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
+        """Close a client's connections, unless another app of the same URL has them too: the plugin shares them."""
+        clients = [client.broker.client for it, client in list(self._clients.items()) if it.kind is BackendKind.REDIS]
+        if all(client.connection_pool is not pool for client in clients):
+            pool.disconnect(inuse_connections=False)  # one that counts for the first time is no client yet
+
+
+def _no_answer() -> BrokerError:
+    return BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError")
 
 
 def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
@@ -203,12 +234,3 @@ def _refuse_strange_file(path: Path) -> None:
         )
     if path.resolve() != path:
         raise BrokerError(BrokerErrorKind.REFUSED, "the path of the SQLite file leads through a link")
-
-
-def _kind_of(error: Exception) -> BrokerErrorKind:
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _AUTHENTICATION:
-        return BrokerErrorKind.AUTHENTICATION
-    if names & _TIMEOUTS:
-        return BrokerErrorKind.TIMEOUT
-    return BrokerErrorKind.UNSUPPORTED if isinstance(error, _BUGS) else BrokerErrorKind.UNREACHABLE

@@ -1,8 +1,10 @@
 """The operator's own settings, from environment variables that the chart sets."""
 
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 PREFIX: Final = "PYNENC_OPERATOR_"
@@ -87,3 +89,16 @@ def _port(given: Mapping[str, str]) -> int:
     if not 0 <= port <= 65535:
         raise ConfigError(f"{PREFIX}PORT: {given['PORT']!r} is not a port number")
     return port
+
+
+def isolate_from_environment() -> None:
+    """Make the resource the only source of a client's configuration. To be called once, at process start.
+
+    pynenc puts `PYNENC__*` variables and the working directory's pyproject.toml above what it is told.
+    """
+    for name in [name for name in os.environ if name.startswith("PYNENC__")]:
+        del os.environ[name]
+    if "KUBECONFIG" in os.environ:  # relative paths in it are relative to where we were
+        files = (str(Path(file).absolute()) for file in os.environ["KUBECONFIG"].split(os.pathsep) if file)
+        os.environ["KUBECONFIG"] = os.pathsep.join(files)
+    os.chdir("/")

@@ -1,5 +1,6 @@
 """What is asked of a backend, on a real Redis filled by pynenc itself."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,14 @@ async def test_what_is_held_and_who_lives_is_read_as_the_plugin_keeps_it(
     )
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynenc leaves its connections open
-async def test_sqlite_is_counted_and_tells_nothing_else(source: BackendSource, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynenc leaves connections open
+async def test_sqlite_is_counted_and_tells_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "queue.db"
     producer = Pynenc(config_values={"app_id": "q", "broker_cls": "SQLiteBroker", "sqlite_db_path": str(file)})
     producer.broker.route_invocations(["one", "two"])
-    backend = Backend(BackendKind.SQLITE, str(file), "q")
+    source, backend = BackendSource(), Backend(BackendKind.SQLITE, str(file), "q")
     assert (await source.ask(backend, CountQueue())).waiting == producer.broker.count_invocations() == 2
     assert await source.ask(backend, CountHeld()) is None
     assert await source.ask(backend, ReadHeartbeats()) is None
+    del source, producer
+    gc.collect()  # while what they leave open is still ignored

@@ -1,0 +1,106 @@
+"""Counting that goes wrong before a server is asked, and what clients of one URL share."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
+from pynenc_operator.broker import BackendSource
+
+URL = "redis://redis.shop.svc:6379"
+BACKEND = Backend(BackendKind.REDIS, URL, "reports")
+
+
+class Pool:
+    def __init__(self) -> None:
+        self.disconnected = 0
+
+    def disconnect(self, *, inuse_connections: bool) -> None:
+        assert not inuse_connections
+        self.disconnected += 1
+
+
+class Broker:
+    """As a plugin's: a client whose pool others of the same URL have too."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.client = type("Client", (), {"connection_pool": pool})()
+
+    def count_invocations(self) -> int:
+        return 7
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def count(broker: Any, backend: Backend) -> int:  # noqa: ARG001
+    """The simplest question."""
+    return int(broker.count_invocations())
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Pool]:
+    """The plugin's pools, by URL."""
+    pools: dict[str, Pool] = {}
+
+    def connect(_self: object, backend: Backend) -> Broker:
+        return Broker(pools.setdefault(backend.url, Pool()))
+
+    monkeypatch.setattr(BackendSource, "_connect", connect)
+    return pools
+
+
+@pytest.mark.usefixtures("pools")
+async def test_a_thread_that_can_not_start_fails_one_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = BackendSource()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        for _ in range(20):  # more than there are places
+            with pytest.raises(BrokerError, match=r"can't start new thread.*limit") as caught:
+                await source.ask(BACKEND, count)
+            assert caught.value.kind is BrokerErrorKind.OVERLOADED
+    assert await source.ask(BACKEND, count) == 7
+
+
+async def test_what_is_unused_is_disconnected_unless_another_app_of_the_url_uses_it(
+    pools: dict[str, Pool], time: Time
+) -> None:
+    source = BackendSource(monotonic=time)
+    used, elsewhere = Backend(BackendKind.REDIS, URL, "orders"), Backend(BackendKind.REDIS, URL + "/1", "orders")
+    for backend in (BACKEND, used, elsewhere):
+        await source.ask(backend, count)
+    time.now += 590
+    await source.ask(used, count)
+    time.now += 20
+    await source.ask(used, count)
+    assert (pools[URL].disconnected, pools[URL + "/1"].disconnected) == (0, 1)
+
+    time.now += 620
+    await source.ask(Backend(BackendKind.REDIS, URL + "/2", "orders"), count)
+    assert pools[URL].disconnected == 1
+
+
+def test_a_server_is_the_same_for_all_its_apps_users_and_databases_and_tells_no_password() -> None:
+    def server(url: str, kind: BackendKind = BackendKind.REDIS) -> str:
+        return Backend(kind, url, "reports").server
+
+    assert server("redis://:secret@Redis.shop:6379/0?protocol=3") == server("redis://u:x@redis.shop:6379/1")
+    assert server("redis://redis.shop:6379") != server("redis://redis.shop:6380")
+    assert server("redis://redis.shop:6379") != server("rediss://redis.shop:6379")
+    assert server("/data/shop/a.db", BackendKind.SQLITE) != server("/data/shop/b.db", BackendKind.SQLITE)
+    assert "secret" not in server("redis://:secret@redis:no-port") + server("redis://:secret@redis")
