@@ -2,13 +2,19 @@
 
 A Secret is read once and again at resync, or when the backend refuses what it held: a rotated password
 restarts nothing. Nothing of it is logged or reported.
+
+What was read counts until something else has been read: a Secret that can't be read now, or is gone, or
+holds no URL any more, says nothing against the URL that the running workers use too. That is logged once
+and tried again. So deleting a Secret does not take the operator's access away; the backend has to refuse
+the password. A runner whose Secret has never been read, or whose spec names another one, has no URL.
 """
 
 import base64
 import binascii
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -18,6 +24,8 @@ from pynenc_operator.model import Key
 
 type Json = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 # A refused password and a missing Secret are looked up again, but not with every count.
 _YOUNGEST_SECONDS: Final = 10.0
 
@@ -26,13 +34,14 @@ class CredentialsError(Exception):
     """The Secret with a backend's URL can't be used; the text names it and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Url:
+@dataclass(slots=True)
+class _Reading:
     """What came of reading a Secret: a URL, or in its place why there is none."""
 
     source: Json
-    text: str
+    text: str = field(repr=False)
     read: float
+    outdated: bool = False
 
 
 class Credentials:
@@ -42,11 +51,11 @@ class Credentials:
         self._kube = kube
         self._sqlite_dir = PurePosixPath(sqlite_dir)  # where the operator has the volume of all SQLite files
         self._monotonic = monotonic
-        self._urls: dict[Key, _Url] = {}
-        self._failures: dict[Key, _Url] = {}
+        self._urls: dict[Key, _Reading] = {}
+        self._failures: dict[Key, _Reading] = {}  # none while the latest reading gave a URL
 
     async def backend(self, key: Key, runner: Json) -> Backend:
-        """A runner's backend; CredentialsError if its Secret does not give a URL."""
+        """A runner's backend; CredentialsError if its Secret has never given a URL."""
         spec = runner["spec"]
         [(name, how)] = spec["backend"].items()
         kind = BackendKind(name)
@@ -56,7 +65,7 @@ class Credentials:
         """Have a runner's Secret read again for the next count, unless it was read a moment ago."""
         known = self._urls.get(key)
         if known and self._is_old(known.read):
-            del self._urls[key]
+            known.outdated = True
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
@@ -71,23 +80,44 @@ class Credentials:
             return str(self._sqlite_dir / key.namespace / how["path"])
         if "url" in how:
             return _reachable(how["url"], key.namespace, "spec.backend")
-        known = self._urls.get(key)
-        if known is None or known.source != how:
-            failure = self._failures.get(key)
-            if failure and failure.source == how and not self._is_old(failure.read):
-                raise CredentialsError(failure.text)
-            text = await self._read_again(key, how)
-            known = self._urls[key] = _Url(how, text, self._monotonic())
-        return known.text
+        return await self._url_of_secret(key, how)
 
-    async def _read_again(self, key: Key, how: Json) -> str:
+    async def _url_of_secret(self, key: Key, how: Json) -> str:
+        known = self._urls.get(key)
+        if known and known.source != how:
+            known = None
+        if known and not known.outdated:
+            return known.text
         try:
-            reference = how["urlFrom"]["secretKeyRef"]
-            text = await self._read_secret(key.namespace, **reference)
-            return _reachable(text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
+            text = await self._read_again(key, how, known)
+        except CredentialsError:
+            if known is None:
+                raise
+            return known.text
+        self._urls[key] = _Reading(how, text, self._monotonic())
+        return text
+
+    async def _read_again(self, key: Key, how: Json, known: _Reading | None) -> str:
+        """Read a Secret, unless that has failed a moment ago."""
+        failure = self._failures.get(key)
+        if failure and failure.source != how:
+            failure = None
+        if failure and not self._is_old(failure.read):
+            raise CredentialsError(failure.text)
+        try:
+            text = await self._read_url(key, how)
         except CredentialsError as error:
-            self._failures[key] = _Url(how, str(error), self._monotonic())
+            self._failures[key] = _Reading(how, str(error), self._monotonic())
+            if known and failure is None:
+                log.warning("%s/%s: %s; its queue is counted by the URL that was read before", *key, error)
             raise
+        self._failures.pop(key, None)
+        return text
+
+    async def _read_url(self, key: Key, how: Json) -> str:
+        reference = how["urlFrom"]["secretKeyRef"]
+        text = await self._read_secret(key.namespace, **reference)
+        return _reachable(text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
 
     async def _read_secret(self, namespace: str, name: str, key: str) -> str:
         where = f"Secret {namespace}/{name}"
@@ -113,6 +143,9 @@ class Credentials:
 def _reachable(url: str, namespace: str, where: str) -> str:
     """The URL as the operator can use it. What is wrong with it is not told: the parser's words hold parts of it."""
     try:
-        return in_namespace(url, namespace)
+        address = in_namespace(url, namespace)
     except ValueError:
-        raise CredentialsError(f"{where} holds no URL: write redis://host:6379, special characters as %XX") from None
+        address = ""
+    if not address:
+        raise CredentialsError(f"{where} holds no URL: write redis://host:6379, special characters as %XX")
+    return address

@@ -1,0 +1,141 @@
+"""What is known of a backend's URL while its Secret can't be read."""
+
+import base64
+import logging
+from typing import Any
+
+import pytest
+
+from pynenc_operator.credentials import Credentials, CredentialsError
+from pynenc_operator.kube import NotFound
+from pynenc_operator.kube_errors import Forbidden, KubeError, Unavailable
+from pynenc_operator.model import Key
+from tests.unit.operator.resources import runner
+
+KEY = Key("shop", "reports")
+BACKEND = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "url"}}}}
+OTHER = {"redis": {"urlFrom": {"secretKeyRef": {"name": "other", "key": "url"}}}}
+OLD, NEW = "redis://:old@redis.shop.svc:6379", "redis://:new@redis.shop.svc:6379"
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Secrets:
+    """An API server that gives one Secret, or fails."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, str] | None = {"url": base64.b64encode(OLD.encode()).decode()}
+        self.error: KubeError | None = None
+        self.reads = 0
+
+    async def get_secret(self, namespace: str, name: str) -> dict[str, Any]:
+        del namespace, name
+        self.reads += 1
+        if self.error:
+            raise self.error
+        return {"data": self.data}
+
+
+def failure(kind: type[KubeError]) -> KubeError:
+    return kind("not now", verb="get", resource="secrets", namespace="shop", name="reports-redis")
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
+
+
+@pytest.fixture
+def credentials(secrets: Secrets, time: Time) -> Credentials:
+    return Credentials(secrets, sqlite_dir="/data", monotonic=time)  # type: ignore[arg-type]
+
+
+async def url(credentials: Credentials, backend: dict[str, Any] = BACKEND) -> str:
+    return (await credentials.backend(KEY, runner(backend=backend))).url
+
+
+@pytest.mark.parametrize("kind", [Unavailable, Forbidden, NotFound])
+async def test_a_url_counts_until_another_one_has_been_read(
+    credentials: Credentials, secrets: Secrets, time: Time, kind: type[KubeError], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await url(credentials) == OLD
+    secrets.error = failure(kind)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(60):
+            time.now += 1
+            credentials.refresh(KEY)
+            assert await url(credentials) == OLD
+    assert secrets.reads == 7  # once, and every 10 s from the tenth on
+    [record] = caplog.records
+    assert "shop/reports: Secret shop/reports-redis" in record.getMessage()
+    assert "old" not in record.getMessage()
+
+    secrets.error, secrets.data = None, {"url": base64.b64encode(NEW.encode()).decode()}
+    time.now += 11
+    assert await url(credentials) == NEW  # without being asked for it again
+    assert await url(credentials) == NEW
+    assert secrets.reads == 8
+
+
+async def test_each_spell_of_trouble_is_logged(
+    credentials: Credentials, secrets: Secrets, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (None, failure(Unavailable), None, failure(Unavailable)):
+        secrets.error = error
+        time.now += 11
+        credentials.refresh(KEY)
+        await url(credentials)
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("data", [None, {}, {"url": "~"}, {"url": base64.b64encode(b"redis://[x").decode()}])
+async def test_a_secret_that_holds_no_url_any_more_takes_none_away(
+    credentials: Credentials, secrets: Secrets, time: Time, data: dict[str, str] | None
+) -> None:
+    await url(credentials)
+    secrets.data = data
+    time.now += 11
+    credentials.refresh(KEY)
+    assert await url(credentials) == OLD
+    assert secrets.reads == 2
+
+
+async def test_the_url_of_another_secret_does_not_count(credentials: Credentials, secrets: Secrets) -> None:
+    await url(credentials)
+    secrets.error = failure(Unavailable)
+    with pytest.raises(CredentialsError, match="shop/other can't be read now"):
+        await url(credentials, OTHER)
+    assert await url(credentials) == OLD
+
+
+async def test_a_secret_that_was_never_read_gives_no_url(
+    credentials: Credentials, secrets: Secrets, time: Time
+) -> None:
+    secrets.error = failure(NotFound)
+    for _ in range(12):
+        with pytest.raises(CredentialsError, match="does not exist: create it"):
+            await url(credentials)
+        time.now += 1
+    assert secrets.reads == 2
+    secrets.error = None
+    time.now += 10
+    assert await url(credentials) == OLD
+
+
+async def test_a_runner_that_is_gone_leaves_nothing(credentials: Credentials, secrets: Secrets) -> None:
+    await url(credentials)
+    credentials.forget(KEY)
+    secrets.error = failure(NotFound)
+    with pytest.raises(CredentialsError):
+        await url(credentials)
