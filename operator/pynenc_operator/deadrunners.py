@@ -65,12 +65,13 @@ class DeadRunners:
         last_pod_goes = pool.serving and not decision.desired
         if now < self._orphans_due.get(key, 0.0) and not last_pod_goes:
             return seen.orphans
-        self._orphans_due[key] = now + (ORPHANS_CHECK_SECONDS if seen.orphans else AT_ZERO_SECONDS)
+        self._orphans_due[key] = now + AT_ZERO_SECONDS
         held = await self._depths.held(key)
         if held is None or (held and await self._others_live(key, seen)):
             return seen.orphans
         if not held:
             return None
+        self._orphans_due[key] = now + ORPHANS_CHECK_SECONDS
         if seen.orphans and seen.orphans.count == held:
             return seen.orphans
         return Orphans(held, now)

@@ -10,7 +10,6 @@ from pynenc_operator import pool as pools
 from pynenc_operator.decision import CancelDrain, Delete, Drain, Reason
 from pynenc_operator.model import DrainCause, DrainRequest, QueueDepth, WorkerPod
 from pynenc_operator.pool import Pool
-from pynenc_operator.recovery import is_recovering
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 
@@ -84,14 +83,14 @@ def not_needed(
     """Rule 4: pods above the floor whose slots even the highest depth of the last 2 s leaves free.
 
     In a rollout only old ones go, and new ones that have not reported yet replace none of them. Who
-    recovers a dead worker's invocations stays until it has answered.
+    recovers a dead worker's invocations stays until it has answered and that is written down.
     """
     if depth is None:
         return ()
     idle_for_long = (
         pod
         for pod in pool.idle
-        if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds) and not is_recovering(pod)
+        if pod.status and pod.status.is_idle(now, spec.idle_timeout_seconds) and not pod.recover
     )
     request = DrainRequest(DrainCause.IDLE, now)
     order: list[Drain | Delete] = [

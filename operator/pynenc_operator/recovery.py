@@ -45,11 +45,6 @@ def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     return Recovery((*marks, *_names(pool, waiting, dead)), waiting, _orphaned(seen, now))
 
 
-def is_recovering(pod: WorkerPod) -> bool:
-    """Whether a worker has been asked to recover somebody and has not answered yet."""
-    return bool(set(pod.recover) - set(pod.recovered))
-
-
 def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod]) -> tuple[Name, ...]:
     """New lists for living workers: what is not answered yet stays named, and an answer until it is written down."""
     workers = (*pool.idle, *pool.active)
@@ -69,7 +64,12 @@ def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod]) -> tuple
 def _recoverer(pool: Pool) -> WorkerPod | None:
     """The one that already recovers, else one that will stay: of the present template, idle, the newest."""
     workers = (*pools.newest_first(pool.idle), *pools.newest_first(pool.active))
-    return min(workers, key=lambda pod: (not is_recovering(pod), pool.is_old(pod)), default=None)
+    return min(workers, key=lambda pod: (not _is_recovering(pod), pool.is_old(pod)), default=None)
+
+
+def _is_recovering(pod: WorkerPod) -> bool:
+    """Whether a worker has been asked to recover somebody and has not answered yet."""
+    return bool(set(pod.recover) - set(pod.recovered))
 
 
 def _orphaned(seen: Observation, now: float) -> bool:

@@ -125,6 +125,24 @@ class Pool:
         status = {"phase": "Failed", "containerStatuses": [{**container, "image": "x", "imageID": ""}]}
         await self.kube._patch("pods/status", "/api/v1", self.key.namespace, name, {"status": status})
 
+    async def kill(self, name: str) -> None:
+        """Play a worker that is killed long after its start, and the kubelet that says so."""
+        ended: Json = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": rfc3339(self.now())}
+        ended["startedAt"] = rfc3339(self.now() - 600)
+        container = {"name": "worker", "state": {"terminated": ended}, "ready": False, "restartCount": 0}
+        status = {"phase": "Failed", "containerStatuses": [{**container, "image": "x", "imageID": ""}]}
+        await self.kube._patch("pods/status", "/api/v1", self.key.namespace, name, {"status": status})
+
+    async def annotations(self, name: str) -> dict[str, str]:
+        pod = await self.kube.get_pod(self.key.namespace, name)
+        found: dict[str, str] = pod["metadata"].get("annotations", {})
+        return found
+
+    async def annotate(self, name: str, **notes: str) -> None:
+        """Play a worker that says something more."""
+        keys = {contract.PREFIX + note.replace("_", "-"): value for note, value in notes.items()}
+        await self.kube._patch("pods/status", "/api/v1", self.key.namespace, name, {"metadata": {"annotations": keys}})
+
     async def status(self) -> Json:
         status: Json = (await self.runner()).get("status", {})
         return status

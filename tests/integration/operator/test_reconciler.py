@@ -1,5 +1,6 @@
 """The reconciler against a real API server."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -295,3 +296,58 @@ async def test_scaling_goes_on_without_a_status_and_without_rights(
     requests.clear()
     assert await pool.reconciler.reconcile(pool.key) == 1.0
     assert requests == []
+
+
+async def test_the_only_worker_that_is_killed_is_recovered_by_the_next_one(
+    make_pool: MakePool, crd_installed: HalfCluster
+) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.depth = 1
+    await pool.look()
+    pool.depths.depth = 0
+    await pool.report("reports-0", "active", threads=1)
+    await pool.kill("reports-0")
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-1"]
+    assert await pool.condition("RecoveryPending") == ("True", "WorkerDied")
+    assert (await pool.status())["lastScaleReason"] == "WorkerDied"
+
+    [dead, _] = [pod["metadata"]["uid"] for pod in await pool.all()]
+    await pool.report("reports-1", "idle", idle_for=60)
+    await pool.look()
+    assert (await pool.annotations("reports-1"))["pynenc.org/recover-runners"] == dead
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-1"]  # who recovers stays
+
+    await pool.annotate("reports-1", recovered_runners=dead)
+    await pool.look()
+    assert (await pool.annotations("reports-0"))["pynenc.org/recovered-by"] == "reports-1"
+    await pool.look()
+    assert "pynenc.org/recover-runners" not in await pool.annotations("reports-1")
+    assert "RecoveryPending" not in {found["type"] for found in (await pool.status())["conditions"]}
+    await pool.look()
+    assert await pool.asked_to_leave() == ["reports-1"]
+    await pool.report("reports-1", "drained")
+    await pool.look()
+    assert await pool.names() == ["reports-0"]  # it failed: it stays for `kubectl logs`, and recovers no more
+    said = crd_installed.kubectl("get", "events.events.k8s.io", "-n", pool.key.namespace, "-o", "json").stdout
+    reasons = [(event["reason"], event["action"]) for event in json.loads(said)["items"]]
+    assert reasons.count(("WorkerDied", "Recover")) == 1
+    assert reasons.count(("Recovered", "Recover")) == 1
+
+
+async def test_what_the_backend_calls_held_at_zero_starts_one_worker(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.orphaned = 2
+    await pool.look()
+    assert await pool.names() == ["reports-0"]
+    assert (await pool.status())["orphans"]["count"] == 2
+    assert await pool.condition("RecoveryPending") == ("True", "OrphanedInvocations")
+    await pool.report("reports-0", "idle", idle_for=60)
+    await pool.look()
+    assert await pool.asked_to_leave() == []
+    pool.depths.orphaned = 0
+    pool.skew += 60
+    await pool.look()
+    assert await pool.asked_to_leave() == ["reports-0"]
+    assert "orphans" not in await pool.status()
