@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from pynenc_operator.conditions import DEMAND_NOT_CONSUMED, HANGS, NOT_TAKEN, Problem
+from pynenc_operator.conditions import BROKER_REACHABLE, DEMAND_NOT_CONSUMED, HANGS, NOT_TAKEN, Problem
 from pynenc_operator.creation import Creation
 from pynenc_operator.deadrunners import DeadRunners
 from pynenc_operator.failures import assess
@@ -52,13 +52,13 @@ class Observer:
             depth=reading.depth,
             template=template_hash(runner["spec"]),
             failures=parse_failures(known),
-            broker_down_since=reading.down_since,
+            broker_down_since=_earlier(reading.down_since, condition_since(known, BROKER_REACHABLE, "False")),
             start_seconds=learn_start_seconds(known.get("startSeconds"), self._pods.take_start(key)),
             quota_full=self._creation.quota_full(key, len(pods)),
             vanished=await self._dead.vanished(key, runner["metadata"]["uid"]),
             orphans=parse_orphans(known),
-            not_consumed_since=condition_since(known, DEMAND_NOT_CONSUMED, NOT_TAKEN),
-            hang_suspected_at=condition_since(known, DEMAND_NOT_CONSUMED, HANGS),
+            not_consumed_since=condition_since(known, DEMAND_NOT_CONSUMED, "True", NOT_TAKEN),
+            hang_suspected_at=condition_since(known, DEMAND_NOT_CONSUMED, "True", HANGS),
         )
         seen = replace(seen, failures=assess(spec, seen, self._now()))
         if decide(spec, seen, self._now()).recount:
@@ -82,3 +82,8 @@ class Observer:
         """Drop a runner that is gone."""
         self._depths.forget(key)
         self._dead.forget(key)
+
+
+def _earlier(seen: float | None, told: float | None) -> float | None:
+    """Since when an outage lasts: another leader may have seen its beginning."""
+    return min(seen, told) if seen is not None and told is not None else seen

@@ -125,9 +125,9 @@ def parse_orphans(status: Json) -> Orphans | None:
     return Orphans(known["count"], parse_time(known["since"])) if known else None
 
 
-def condition_since(status: Json, kind: str, reason: str | None = None) -> float | None:
-    """Since when a condition has been True, for this reason where one is given; None if it is not."""
-    for condition in status.get("conditions", ()):
-        if condition["type"] == kind and condition["status"] == "True" and reason in (None, condition["reason"]):
+def condition_since(runner_status: Json, kind: str, status: str, reason: str | None = None) -> float | None:
+    """Since when a condition has had a status, for this reason where one is given; None if it has not."""
+    for condition in runner_status.get("conditions", ()):
+        if (condition["type"], condition["status"]) == (kind, status) and reason in (None, condition["reason"]):
             return parse_time(condition["lastTransitionTime"])
     return None

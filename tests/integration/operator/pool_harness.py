@@ -72,13 +72,17 @@ class Pool:
     def __init__(self, kube: Kube, namespace: str, now: Any, name: str = "reports") -> None:
         self.kube = kube
         self.key = Key(namespace, name)
+        self.skew = 0.0
+        self._now = now
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, with nothing remembered."""
         self.depths = SetDepths()
         self.pods = PodCache()
         self.runners = RunnerCache()
-        self.skew = 0.0
-        self._now = now
         self.reconciler = Reconciler(
-            kube=kube,
+            kube=self.kube,
             depths=self.depths,  # type: ignore[arg-type]
             access=NoAccess(),  # type: ignore[arg-type]
             build_pod=build_worker_pod,

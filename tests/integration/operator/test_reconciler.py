@@ -351,3 +351,15 @@ async def test_what_the_backend_calls_held_at_zero_starts_one_worker(make_pool: 
     await pool.look()
     assert await pool.asked_to_leave() == ["reports-0"]
     assert "orphans" not in await pool.status()
+
+
+async def test_an_outage_lasts_since_its_first_leader_saw_it_begin(make_pool: MakePool) -> None:
+    pool = make_pool(onBrokerDown={"action": "Replicas", "replicas": 2, "afterSeconds": 60})
+    pool.depths.depth, pool.depths.now = None, pool.now()
+    await pool.look()
+    assert await pool.names() == []
+    pool.restart()
+    pool.skew += 60
+    pool.depths.depth, pool.depths.now = None, pool.now()
+    await pool.look()
+    assert await pool.names() == ["reports-0", "reports-1"]
