@@ -28,7 +28,9 @@ WORKER_STATE: Final = PREFIX + "worker-state"
 WORKER_STATE_SINCE: Final = PREFIX + "worker-state-since"  # RFC 3339, UTC; idle: when the last thread ended
 ACTIVE_INVOCATIONS: Final = PREFIX + "active-invocations"  # live threads, those that wait for sub-results included
 DRAIN_ANSWER: Final = PREFIX + "drain-answer"  # the drain-request it has answered, with `drained`
-RECOVERED_RUNNERS: Final = PREFIX + "recovered-runners"  # space-separated runner ids, at most 1,024 characters
+# Space-separated runner ids, at most 1,024 characters: what they held is queued again, and so is what they had lost.
+# It comes about 70 s after recover-runners; without this worker until then, the search is cut off.
+RECOVERED_RUNNERS: Final = PREFIX + "recovered-runners"
 WORKER_VERSION: Final = PREFIX + "worker-version"
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"

@@ -1,5 +1,6 @@
 """Recovery on a real Redis, with the stories that a process would take minutes to tell."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -114,17 +115,73 @@ def test_just_the_named_runners_invocations_are_handed_on(app: Pynenc, recovery:
     recovery.step()
     assert (status(app, dead), status(app, living)) == (S.REROUTED, S.RUNNING)
     assert redis_backend.RedisIndex(app).queued() == {dead}
-    recovery.step()
-    assert recovery.answer() == DEAD
     assert app.orchestrator.get_active_runners() == []  # its heartbeat went, too
+
+
+def test_a_runner_is_answered_when_the_search_for_what_it_lost_is_over(
+    app: Pynenc, recovery: Recovery, clock: Clock
+) -> None:
+    lost = enqueued(app)
+    assert app.broker.retrieve_invocation() == lost  # the runner died with it
+    recovery.ask((DEAD,))
+    began = clock.now
+    while recovery.answer() != DEAD:
+        recovery.step()
+        clock.now += 1
+        if clock.now == began + 60:
+            make_older(app, lost, 60)
+        assert clock.now < began + 100
+    assert redis_backend.RedisIndex(app).queued() == {lost}
+    assert 70 <= clock.now - began <= 81
     recovery.ask(())
     assert recovery.answer() == ""
 
 
-def test_an_answer_is_never_longer_than_the_policy_allows(recovery: Recovery) -> None:
+def test_later_deaths_do_not_postpone_earlier_answers(recovery: Recovery, clock: Clock) -> None:
+    began, asked, answered = clock.now, dict[str, float](), dict[str, float]()
+    while clock.now < began + 200:
+        since = clock.now - began
+        if since < 100 and since % 5 == 0:
+            asked[f"dead-{since:.0f}"] = since
+        recovery.ask(tuple(one for one in asked if one not in answered))
+        recovery.step()
+        for runner_id in recovery.answer().split():
+            answered[runner_id] = since
+        clock.now += 1
+    assert answered.keys() == asked.keys()
+    assert all(70 <= answered[one] - asked[one] <= 81 for one in asked), (asked, answered)
+
+
+def test_a_look_that_an_outage_prevents_does_not_count(
+    app: Pynenc, recovery: Recovery, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery.ask((DEAD,))
+    recovery.step()
+    clock.now += 60
+    recovery.step()
+
+    def away(*_: object) -> Any:
+        raise ConnectionError
+
+    with monkeypatch.context() as outage:
+        outage.setattr(app.broker.client, "llen", away)
+        for _ in range(30):
+            clock.now += 1
+            with contextlib.suppress(ConnectionError):
+                recovery.step()
+    assert recovery.answer() == ""
+    clock.now += 10
+    recovery.step()
+    assert recovery.answer() == DEAD
+
+
+def test_an_answer_is_never_longer_than_the_policy_allows(recovery: Recovery, clock: Clock) -> None:
     names = tuple(f"{number:036d}" for number in range(40))
     recovery.ask(names)
     recovery.step()
+    for _ in range(2):
+        clock.now += 60
+        recovery.step()
     answered = recovery.answer().split()
     assert answered == list(names[:27])
     assert len(recovery.answer()) <= ANSWER_LENGTH
@@ -197,6 +254,70 @@ def test_an_invocation_of_a_dead_worker_that_cannot_be_loaded_is_failed(
     assert status(app, poison) is S.FAILED
     assert "can't start the task" in str(app.state_backend.get_exception(poison))
     assert [entry.status_record.status for entry in app.state_backend.get_history(poison)][-1] is S.FAILED
+
+
+def test_one_that_cannot_be_read_does_not_keep_the_others_of_a_dead_runner(
+    app: Pynenc, recovery: Recovery, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = [running_on(app, DEAD) for _ in range(5)]
+    broken = held[2]
+    app.orchestrator.client.set(app.orchestrator.key.invocation_to_status(broken), "no JSON")
+    recovery.ask((DEAD,))
+    recovery.step()
+    assert redis_backend.RedisIndex(app).queued() == set(held) - {broken}
+    assert f"invocation {broken} can't be recovered and is left: JSONDecodeError" in caplog.text
+    for _ in range(2):
+        clock.now += 60
+        recovery.step()
+    assert recovery.answer() == DEAD
+
+
+@pytest.mark.parametrize("where", ["reroute_invocations", "route_invocation"])
+def test_one_that_cannot_be_queued_does_not_keep_the_others_that_got_lost(
+    app: Pynenc, recovery: Recovery, clock: Clock, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [enqueued(app) for _ in range(5)]
+    for one in ids:
+        assert app.broker.retrieve_invocation() == one
+        if where == "reroute_invocations":
+            for step in (S.PENDING, S.PENDING_RECOVERY):
+                app.orchestrator.set_invocation_status(one, step, US)
+        make_older(app, one, 61)
+    component = app.orchestrator if where == "reroute_invocations" else app.broker
+    real = getattr(component, where)
+
+    def queue(which: Any, *rest: Any) -> None:
+        if ids[2] in (which, *which):
+            raise RuntimeError("no place for it")
+        real(which, *rest)
+
+    monkeypatch.setattr(component, where, queue)
+    recovery.ask((DEAD,))
+    for _ in range(3):
+        recovery.step()
+        clock.now += 11
+    assert redis_backend.RedisIndex(app).queued() == set(ids) - {ids[2]}
+
+
+def test_in_the_slot_one_that_cannot_be_read_keeps_no_other_and_no_search(
+    app: Pynenc, recovery: Recovery, clock: Clock
+) -> None:
+    orphan, pending, broken, lost = running_on(app, DEAD), enqueued(app), enqueued(app), enqueued(app)
+    for one in (pending, broken):
+        app.orchestrator.set_invocation_status(one, S.PENDING, RunnerContext("ThreadRunner", DEAD))
+        make_older(app, one, 10)
+    silence(app, DEAD, 601)
+    make_older(app, lost, 61)
+    app.broker.purge()  # an outage took the queue along
+    app.orchestrator.client.set(app.orchestrator.key.invocation_to_status(broken), "no JSON")
+    recovery.after_outage()
+    clock.now += 61
+    recovery.in_slot()
+    assert status(app, orphan) is S.REROUTED
+    for _ in range(3):
+        recovery.step()
+        clock.now += 11
+    assert lost in redis_backend.RedisIndex(app).queued()
 
 
 def test_a_failed_invocation_releases_who_waits_for_it(app: Pynenc) -> None:
