@@ -180,13 +180,11 @@ def _environment(spec: Json) -> list[Json]:
         contract.ENV_APP: spec["app"],
         contract.ENV_DRAIN_TIMEOUT: str(spec["drainTimeoutSeconds"]),
         contract.ENV_METRICS_PORT: str(contract.METRICS_PORT),
-        "PYNENC__APP_ID": spec["appId"],
-        "PYNENC__CONFIGTHREADRUNNER__MIN_THREADS": str(spec["minThreads"]),
-        "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": str(spec["maxThreads"]),
+        contract.ENV_APP_ID: spec["appId"],
+        contract.ENV_MIN_THREADS: str(spec["minThreads"]),
+        contract.ENV_MAX_THREADS: str(spec["maxThreads"]),
+        **dict.fromkeys(contract.ENV_QUEUES, ",".join(spec.get("queues", ()))),
     }
-    if spec.get("queues"):
-        for owner in ("BROKER", "RUNNER"):
-            values[f"PYNENC__CONFIG{owner}__QUEUES"] = ",".join(spec["queues"])
     return [
         *({"name": name, "value": value} for name, value in values.items()),
         of_pod(contract.ENV_POD_NAME, "metadata.name"),

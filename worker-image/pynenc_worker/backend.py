@@ -62,17 +62,6 @@ BACKENDS: Final[Mapping[str, Backend]] = {
     "sqlite": Backend("pynenc", _all("SQLite"), "PYNENC__SQLITE_DB_PATH"),
 }
 
-# Variables of pynenc that would contradict the resource. PYNENC__APP_ID itself comes from the operator.
-_CONTRADICTIONS: Final = re.compile(
-    r"PYNENC__(?:\w+__)?(?:"
-    r"(?:ORCHESTRATOR|BROKER|STATE_BACKEND|TRIGGER|CLIENT_DATA_STORE|RUNNER)_CLS"
-    r"|FILEPATH"
-    r"|(?:REDIS|MONGO)_(?:URL|HOST|PORT|DB|USERNAME|PASSWORD|AUTH_SOURCE)"
-    r"|RABBITMQ_(?:HOST|PORT|USERNAME|PASSWORD|VIRTUAL_HOST)"
-    r"|SQLITE_DB_PATH)"
-    r"|PYNENC__\w+__APP_ID"
-)
-
 # What the worker chooses where the user's environment has chosen nothing. Each runner has a slot for the atomic
 # service (cron and event triggers, recovery) in each 5 minutes; with pynenc's own gap of 1 minute between slots
 # none is left from 5 runners on. With 0.12 s, and a slot that may be used to its end, one of them looks every
@@ -90,12 +79,16 @@ def refuse_contradictions(environ: Mapping[str, str]) -> None:
 
     :raises ConfigError: names the variables, never their values
     """
-    found = sorted(name for name in environ if _CONTRADICTIONS.fullmatch(name.upper()))
+    found = sorted(name for name in environ if name not in contract.OPERATOR_SETTINGS and _contradicts(name.upper()))
     if found:
         raise ConfigError(
-            f"{', '.join(found)}: set by the resource's spec.backend and spec.appId alone; "
-            "remove it from what spec.envFrom or the image brings"
+            f"{', '.join(found)}: set by the resource alone, from backend, appId, queues, minThreads and maxThreads of "
+            "its spec; remove it from what spec.envFrom or the image brings"
         )
+
+
+def _contradicts(name: str) -> bool:
+    return bool(re.search(contract.RESERVED_SETTINGS, name) and not re.search(contract.UNRESERVED_SETTINGS, name))
 
 
 def chosen(config: WorkerConfig) -> Backend:
@@ -155,6 +148,9 @@ def derive_environment(backend: Backend, url: str, environ: MutableMapping[str, 
     for component, cls in backend.components.by_name().items():
         environ[f"PYNENC__{component.upper()}_CLS"] = cls
     environ[backend.url_variable] = url
+    for name in contract.ENV_QUEUES:
+        if not environ.get(name):
+            environ.pop(name, None)
     for name, value in DEFAULTS.items():
         environ.setdefault(name, value)
 

@@ -68,6 +68,22 @@ ENV_POD_NAME: Final = "POD_NAME"
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 ENV_POD_UID: Final = "POD_UID"
 
+# pynenc's own settings that the operator writes, each of them always: its values go before those of spec.envFrom.
+ENV_APP_ID: Final = "PYNENC__APP_ID"
+ENV_MIN_THREADS: Final = "PYNENC__CONFIGTHREADRUNNER__MIN_THREADS"
+ENV_MAX_THREADS: Final = "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS"
+ENV_QUEUES: Final = ("PYNENC__CONFIGBROKER__QUEUES", "PYNENC__CONFIGRUNNER__QUEUES")  # empty: all
+OPERATOR_SETTINGS: Final = (ENV_APP_ID, ENV_MIN_THREADS, ENV_MAX_THREADS, *ENV_QUEUES)
+# Settings that would contradict the resource: another value would make operator and pods disagree on where the queue
+# is, or on how much a pod takes. pynenc reads PYNENC__FIELD and PYNENC__CONFIGCLASS__FIELD. The resource's schema
+# refuses them in spec.env by these same expressions; the worker, when they come in by spec.envFrom or its image.
+RESERVED_SETTINGS: Final = (
+    "^PYNENC__(.*__)?([A-Z_]*_CLS|APP_ID|FILEPATH|QUEUES|M(IN|AX)_THREADS|MIN_PARALLEL_SLOTS"
+    "|(REDIS|RABBITMQ|MONGO|SQLITE)_.*)$"
+)
+# What of these only tunes a connection, wherever it leads, and the serializer are left to the user.
+UNRESERVED_SETTINGS: Final = "_(POOL|RETRY)_[A-Z_]+$|_(HEARTBEAT|CONNECTION_ATTEMPTS|PREFETCH_COUNT|SERIALIZER_CLS)$"
+
 METRICS_PORT: Final = 9808  # default of ENV_METRICS_PORT: /metrics and /healthz
 # Kept back from terminationGracePeriodSeconds (= drainTimeoutSeconds + GRACE_MARGIN_SECONDS) to hand work back.
 GRACE_MARGIN_SECONDS: Final = 30

@@ -28,7 +28,6 @@ from pynenc_worker.runner import DrainableThreadRunner
 # At the end: how long the last report and the last write to the broker are tried.
 LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
-APP_ID: Final = "PYNENC__APP_ID"
 REDIS: Final = "redis"
 
 
@@ -57,9 +56,9 @@ def run(environ: MutableMapping[str, str]) -> int:
 
 
 def _app_id(environ: MutableMapping[str, str]) -> str:
-    if not environ.get(APP_ID):
-        raise ConfigError(f"{APP_ID} is not set: it has to be the resource's spec.appId")
-    return environ[APP_ID]
+    if not environ.get(contract.ENV_APP_ID):
+        raise ConfigError(f"{contract.ENV_APP_ID} is not set: it has to be the resource's spec.appId")
+    return environ[contract.ENV_APP_ID]
 
 
 def _value(gauge: Gauge) -> float:

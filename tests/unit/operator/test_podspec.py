@@ -38,6 +38,13 @@ def test_the_worker_is_told_what_it_works_for() -> None:
     assert told[contract.ENV_BACKEND_URL] == "redis://redis:6379"
 
 
+@pytest.mark.parametrize(("queues", "told"), [({"queues": ["fast", "slow"]}, "fast,slow"), ({}, "")])
+def test_what_the_operator_sets_is_always_there_to_go_before_env_from(queues: dict[str, Any], told: str) -> None:
+    environ = environment(**queues)
+    assert environ.keys() >= set(contract.OPERATOR_SETTINGS)
+    assert [environ[name] for name in contract.ENV_QUEUES] == [told, told]
+
+
 def test_a_url_from_a_secret_arrives_as_a_file_and_never_in_the_environment() -> None:
     backend = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "dsn"}}}}
     pod = build_worker_pod(runner(backend=backend), "reports-0")["spec"]

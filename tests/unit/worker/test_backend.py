@@ -32,6 +32,12 @@ def config(tmp_path: Path, name: str = "redis", url: str = "") -> WorkerConfig:
         "PYNENC__CONFIGBROKERREDIS__REDIS_PASSWORD",
         "PYNENC__MONGO_URL",
         "PYNENC__RABBITMQ_HOST",
+        "PYNENC__CONFIGRABBITMQ__RABBITMQ_QUEUE_PREFIX",
+        "PYNENC__QUEUES",
+        "PYNENC__CONFIGBROKERREDIS__QUEUES",
+        "PYNENC__MAX_THREADS",
+        "PYNENC__CONFIGRUNNER__MIN_THREADS",
+        "PYNENC__MIN_PARALLEL_SLOTS",
         "PYNENC__SQLITE_DB_PATH",
         "pynenc__redis_url",
     ],
@@ -45,14 +51,27 @@ def test_what_contradicts_the_resource_is_named_without_its_value(name: str) -> 
 def test_other_settings_are_the_users() -> None:
     backend.refuse_contradictions(
         {
-            "PYNENC__APP_ID": "reports",
+            **dict.fromkeys(contract.OPERATOR_SETTINGS, "what the operator has set"),
+            "PYNENC__REDIS_POOL_MAX_CONNECTIONS": "20",
+            "PYNENC__CONFIGORCHESTRATORREDIS__REDIS_RETRY_MAX_DELAY_SEC": "1",
             "PYNENC__LOGGING_LEVEL": "debug",
             "PYNENC__SERIALIZER_CLS": "PickleSerializer",
             "PYNENC__CONFIGREDIS__SOCKET_TIMEOUT": "2",
-            "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": "4",
             "REDIS_URL": "redis://cache",
         }
     )
+
+
+def test_what_the_operator_sets_are_reserved_settings() -> None:
+    assert all(map(backend._contradicts, contract.OPERATOR_SETTINGS))
+
+
+def test_no_queue_named_is_all_of_them(tmp_path: Path) -> None:
+    broker, runner = contract.ENV_QUEUES
+    environ = {broker: "", runner: "fast,slow"}
+    backend.derive_environment(backend.chosen(config(tmp_path)), "redis://a", environ)
+    assert broker not in environ
+    assert environ[runner] == "fast,slow"
 
 
 def test_the_secrets_file_goes_before_the_environment(tmp_path: Path) -> None:
