@@ -53,6 +53,9 @@ format: env ## let ruff mend what it can
 test-unit: env ## the pure modules: make test-unit ARGS="-k scaling"
 	@.venv/bin/pytest tests/unit $(ARGS)
 
+simulate: env ## a pool in virtual time with many seeds, no busy pod deleted: make simulate SEEDS=100000; SEED=1234 again
+	@$(PY) -m tests.unit.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000) --first $(or $(FIRST),0))
+
 test-integration: machine ## against a real API server and a real Redis
 	@$(PY) hack/test.py integration
 
