@@ -4,21 +4,22 @@ import os
 import signal
 from pathlib import Path
 
-WORKER = b"pynenc_worker"
+PROGRAMS = (b"pynenc_worker", b"pynenc_operator")
 
 
-def kill_worker(uid: str) -> None:
-    """Kill the worker of a pod as the kernel does when memory runs out."""
+def kill(uid: str) -> None:
+    """Kill the worker or operator of a pod as the kernel does when memory runs out."""
     _signal(uid, signal.SIGKILL)
 
 
-def freeze_worker(uid: str) -> None:
-    """Let the worker of a pod hang; `kill_worker` and a deletion still end it."""
+def freeze(uid: str) -> None:
+    """Let the worker of a pod hang; its end is SIGKILL after the grace period."""
     _signal(uid, signal.SIGSTOP)
 
 
 def _signal(uid: str, number: signal.Signals) -> None:
-    [pid] = [pid for pid in _processes(uid) if WORKER in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in _processes(uid)}
+    [pid] = [pid for pid, line in lines.items() if any(program in line for program in PROGRAMS)]
     os.kill(pid, number)
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.e2e import node, release
-from tests.e2e.kubernetes import get, kubectl, wait_until
+from tests.e2e.kubernetes import get, wait_until
 from tests.e2e.pool import Pool
 
 
@@ -33,7 +33,7 @@ def until_run_again(pool: Pool, seconds: float) -> float:
 
 def test_the_task_of_the_only_worker_runs_again_within_seconds_of_its_kill(pool: Pool) -> None:
     uid = begin_one(pool)
-    node.kill_worker(uid)
+    node.kill(uid)
     took = until_run_again(pool, 60)
     print(f"begun again {took:.1f} s after the kill")
     assert took < 20
@@ -68,7 +68,7 @@ def test_an_image_that_crashes_at_import_starts_no_recovery_of_itself(pool: Pool
 def test_the_task_of_a_pod_that_vanished_without_a_word_runs_again(pool: Pool) -> None:
     uid = begin_one(pool, 20.0)
     pool.kubectl("delete", "pod", "reports-0", "--force", "--grace-period=0", "--wait=false")
-    node.kill_worker(uid)
+    node.kill(uid)
     print(f"begun again after {until_run_again(pool, 900):.0f} s")
 
 
@@ -76,13 +76,8 @@ def test_the_task_of_a_pod_that_vanished_without_a_word_runs_again(pool: Pool) -
 @pytest.mark.timeout(1500)
 def test_the_task_of_a_worker_that_died_while_no_operator_ran_runs_again(pool: Pool) -> None:
     uid = begin_one(pool, 20.0)
-    deployment = ("deployment", release.RELEASE, "-n", release.NAMESPACE)
-    kubectl("scale", *deployment, "--replicas=0")
-    wait_until(lambda: release.pods() == set(), "no operator is left")
-    try:
+    with release.away():
         pool.kubectl("delete", "pod", "reports-0", "--force", "--grace-period=0", "--wait=false")
-        node.kill_worker(uid)
+        node.kill(uid)
         wait_until(lambda: not get("pods", "-n", pool.namespace, "-l", "pynenc.org/runner")["items"], "it is gone")
-    finally:
-        kubectl("scale", *deployment, "--replicas=1")
     print(f"begun again after {until_run_again(pool, 900):.0f} s")
