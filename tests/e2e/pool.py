@@ -39,13 +39,13 @@ class Pool:
         """Make a namespace with a Redis; `name` tells it from others of this run."""
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
         release.create_namespace(self.namespace)
+        self.history = PodHistory(self.namespace)
+        self.queue = TaskQueue(f"redis.{self.namespace}.svc")
         manifest = (ROOT / "examples" / "redis.yaml").read_text()
         local = manifest.replace("docker.io/library/redis:7.2-alpine", "localhost/redis:trixie")
         assert local != manifest
         self.kubectl("apply", "-f", "-", input=local)
-        self.kubectl("rollout", "status", "deployment/redis", "--timeout=60s")
-        self.history = PodHistory(self.namespace)
-        self.queue = TaskQueue(f"redis.{self.namespace}.svc")
+        self.queue.until_ready()
         self._names: list[str] = []
 
     def close(self) -> None:

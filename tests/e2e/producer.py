@@ -17,7 +17,6 @@ from typing import Any
 def main() -> None:
     """Answer until the input ends."""
     tasks = importlib.import_module("reports.tasks")  # under the name that the workers know it by
-    tasks.app.broker.count_invocations()  # connects
     print("ready", flush=True)
     invocations: dict[str, Any] = {}
     for line in sys.stdin:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from tests.cluster.paths import ROOT
+from tests.e2e.kubernetes import wait_until
 
 type Json = dict[str, Any]
 type Task = tuple[str, float, str]  # short or long, seconds, name
@@ -36,6 +38,10 @@ class TaskQueue:
             stderr=self._said,
             text=True,
         )
+
+    def until_ready(self) -> None:
+        """Wait until Redis answers and the producer has loaded the app, which takes it a second or two."""
+        wait_until(self._answers, "Redis answers", 60)
         self._expect("ready")
 
     def close(self) -> None:
@@ -73,6 +79,12 @@ class TaskQueue:
 
     def length(self) -> int:
         return int(self._redis.llen(f"__pynenc__:{APP_ID}:broker:default_queue"))
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._redis.ping())
+        except RedisError:
+            return False
 
     def _tell(self, what: Json) -> None:
         assert self._producer.stdin
