@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e import node, release
+from tests.e2e import release
 from tests.e2e.conftest import MakePool
 from tests.e2e.history import Seen
-from tests.e2e.kubernetes import get, kubectl, wait_until
+from tests.e2e.kubernetes import get, kubectl
 from tests.e2e.pool import Pool
 from tests.e2e.taskqueue import UNDISTURBED
 
@@ -134,69 +134,3 @@ def test_deleting_the_runner_lets_its_busy_pod_finish(pool: Pool) -> None:
     assert pool.queue.histories() == {"long": UNDISTURBED}
     pool.until_gone()
     assert get("mtr,pods", "-n", pool.namespace, "-l", "app.kubernetes.io/name!=redis")["items"] == []
-
-
-def test_a_drain_that_takes_too_long_hands_its_task_back_and_says_so(pool: Pool) -> None:
-    pool.apply(maxReplicas=1, drainTimeoutSeconds=8)
-    pool.enqueue(("long", 25.0, "long"))
-    pool.until_begun("long")
-    pool.change(maxReplicas=0)
-    wait_until(lambda: ("DrainTimeout", "Delete") in [event[:2] for event in pool.events()], "the event says so")
-    [note] = [event[2] for event in pool.events() if event[0] == "DrainTimeout"]
-    assert "handed back to the queue" in note
-    pool.change(maxReplicas=1)
-    wait_until(lambda: pool.queue.succeeded() == 1, "it succeeds in the next pod")
-    assert pool.queue.executions() == {"long": 2}
-
-
-def test_an_evicted_busy_pod_finishes_and_an_eviction_is_no_failure(pool: Pool) -> None:
-    pool.apply(minReplicas=2, maxReplicas=3)
-    pool.until_states("idle", "idle")
-    pool.enqueue(("long", 10.0, "long"))
-    pool.until_begun("long")
-    for name in list(pool.pods()):
-        eviction = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": name, "namespace": pool.namespace},
-        }
-        path = f"/api/v1/namespaces/{pool.namespace}/pods/{name}/eviction"
-        kubectl("create", "--raw", path, "-f", "-", input=json.dumps(eviction))
-    wait_until(lambda: pool.states() == ["idle", "idle"], "others take their place")
-    pool.until_succeeded()
-    assert pool.queue.histories() == {"long": UNDISTURBED}
-    assert "failures" not in pool.status()
-    assert pool.condition("RecoveryPending") == ("", "")
-
-
-def test_a_runner_and_its_namespace_go_while_broker_and_operator_are_away(make_pool: MakePool) -> None:
-    alone, dark = make_pool(), make_pool()
-    for pool in (alone, dark):
-        pool.apply(minReplicas=1)
-    for pool in (alone, dark):
-        pool.until_states("idle")
-    dark.kubectl("scale", "deployment/redis", "--replicas=0")
-    alone.enqueue(("long", 8.0, "long"))
-    alone.until_begun("long")
-    with release.away():
-        alone.kubectl("delete", "mtr", "reports")
-        dark.kubectl("delete", "mtr", "reports")
-        kubectl("delete", "namespace", dark.namespace, "--timeout=90s")
-        alone.until_succeeded()
-        alone.until_gone()
-    assert alone.queue.histories() == {"long": UNDISTURBED}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_worker_that_hangs_while_idle_is_replaced_and_what_it_took_runs(pool: Pool) -> None:
-    pool.apply(minReplicas=2, maxReplicas=3, drainTimeoutSeconds=10)
-    pool.until_states("idle", "idle")
-    frozen = pool.pods()["reports-0"]["metadata"]["uid"]
-    node.freeze(frozen)
-    pool.enqueue(*(("short", 2.0, f"s{n}") for n in range(60)))
-    wait_until(lambda: ("IdleWorkerHangs", "Drain") in [event[:2] for event in pool.events()], "it is suspected", 180)
-    assert pool.condition("DemandNotConsumed") == ("True", "WorkerHangs")
-    pool.history.wait_for(lambda seen: seen.uid == frozen and seen.gone, "the frozen pod goes", seconds=300)
-    wait_until(lambda: pool.queue.succeeded() == 60, "every task succeeds", 300)
-    assert set(pool.queue.executions().values()) == {1}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import node, release
+from tests.e2e import release
 from tests.e2e.kubernetes import wait_until
 from tests.e2e.pool import Pool
 
@@ -21,18 +21,6 @@ def test_an_operator_that_is_killed_under_load_leaves_nothing_undone(pool: Pool)
     assert release.pods().isdisjoint(before)
     assert pool.history.interrupted() == []
     assert pool.history.peak() <= 3
-
-
-def test_an_operator_that_is_killed_beside_busy_and_idle_pods_lets_only_the_idle_ones_go(pool: Pool) -> None:
-    pool.apply(maxReplicas=8, idleTimeoutSeconds=15)
-    pool.enqueue(*(("long", 40.0, f"l{n}") for n in range(5)), *(("short", 8.0, f"s{n}") for n in range(3)))
-    wait_until(lambda: sorted(pool.states()) == ["active"] * 5 + ["idle"] * 3, "five are busy and three idle", 180)
-    [operator] = release.pods()
-    node.kill(operator)
-    pool.until_succeeded()
-    pool.until_gone()
-    assert len(pool.history.uids()) == 8
-    assert pool.history.interrupted() == []
 
 
 @pytest.fixture
