@@ -67,6 +67,8 @@ def test_ten_busy_workers_outlive_a_minute_without_redis_and_nobody_hands_on_for
     assert Counter(line.executions()) == Counter([*running, *(f"waiting-{number}" for number in range(30))])
     assert [handed_on(worker) for worker in workers] == [0.0] * 10
     assert all(worker.process.poll() is None for worker in workers)
+    # One outage each, although a worker without a free thread asks the broker for nothing.
+    assert [worker.log().count("the broker is back") for worker in workers] == [1] * 10
     assert producer("slots_completed", within=time.monotonic() - back)  # somebody was there who could have
 
 
