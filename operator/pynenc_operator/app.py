@@ -16,7 +16,7 @@ from typing import Any, Final
 from prometheus_client import REGISTRY
 
 from pynenc_operator import config as settings
-from pynenc_operator import labels
+from pynenc_operator import labels, looplag
 from pynenc_operator.access import Access
 from pynenc_operator.broker import BackendSource, load_plugins
 from pynenc_operator.clock import Clock
@@ -27,12 +27,15 @@ from pynenc_operator.health import HealthServer
 from pynenc_operator.kube import Kube, KubeError
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.leader import Leader
-from pynenc_operator.metrics import OperatorMetrics, RunnerState
+from pynenc_operator.metrics import OperatorMetrics
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
+from pynenc_operator.runnermetrics import RunnerMetrics
+from pynenc_operator.runnertable import RunnerTable
+from pynenc_operator.watchtrace import WatchTrace
 from pynenc_operator.workqueue import WorkQueue
 
 type Json = dict[str, Any]
@@ -59,8 +62,8 @@ class App:
             Kube(connection), config.lease_namespace, config.lease_name, config.identity, now=clock.now
         )
         self._queue: WorkQueue[Key] | None = None  # while leading
-        self._table: dict[Key, Json] = {}
-        metrics.registry.register(RunnerState(lambda: self._table))
+        self._table = RunnerTable()
+        metrics.registry.register(RunnerMetrics(lambda: self._table))
 
     async def run(self) -> None:
         """Lead whenever this replica may, until cancelled."""
@@ -73,7 +76,7 @@ class App:
                     await self._lead_until_lost()
                 finally:
                     self._metrics.leader.set(0)
-                    self._queue, self._table = None, {}
+                    self._queue, self._table = None, RunnerTable()
                 await self._leader.release(STAND_BY_SECONDS)
         finally:
             election.cancel()
@@ -109,7 +112,7 @@ class App:
     async def _lead(self) -> None:
         kube = Kube(self._connection, may_write=lambda: self._leader.is_leader)
         depths = QueueDepths(
-            BackendSource(allow_local=self._config.allow_local_backends, on_count=self._metrics.counted),
+            BackendSource(allow_local=self._config.allow_local_backends, on_poll=self._metrics.polled),
             Credentials(kube, sqlite_dir=self._config.sqlite_dir),
             self._clock.now,
         )
@@ -127,12 +130,13 @@ class App:
         )
 
         async def look(key: Key) -> float | None:
-            began, result = time.monotonic(), "error"
+            began = time.monotonic()
             try:
                 pause = await reconciler.reconcile(key)
-                result = "success"
-            finally:
-                self._metrics.reconciled(result, time.monotonic() - began)
+            except Exception as error:
+                self._metrics.reconciled(error, time.monotonic() - began)
+                raise
+            self._metrics.reconciled(None, time.monotonic() - began)
             return pause
 
         queue = self._queue = WorkQueue(look, workers=WORKERS, expected=KubeError)
@@ -149,6 +153,7 @@ class App:
             on_pod=pod_changed,
             namespaces=self._config.watch_namespaces,
             relaxed_x509=self._config.relaxed_x509,
+            trace=WatchTrace(self._metrics.requested, self._metrics.watching),
         )
         await self._definition_served(kube)
         async with asyncio.TaskGroup() as group:
@@ -205,12 +210,13 @@ async def run(config: OperatorConfig) -> None:
     port = await health.start(config.address, config.port)
     log.info("started as %s, metrics on port %d", config.identity, port)
     running = asyncio.create_task(app.run())
+    lagging = asyncio.create_task(looplag.measure(metrics.lagged))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         log.info("stopping; worker pods go on")
-        for task in (running, stopping):
+        for task in (running, stopping, lagging):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running

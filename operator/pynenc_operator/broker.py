@@ -34,8 +34,8 @@ from pynenc_operator.backends import (
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
-# What came of one (an error's kind, or "Counted"), and its seconds.
-type CountHook = Callable[[str, float], None]
+# The backend's kind, what came of a question (an error's kind, or "Answered"), and its seconds.
+type PollHook = Callable[[str, str, float], None]
 
 DEADLINE_SECONDS: Final = 2.0
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
@@ -77,12 +77,12 @@ class BackendSource:
         self,
         *,
         allow_local: bool = False,
-        on_count: CountHook = lambda _outcome, _seconds: None,
+        on_poll: PollHook = lambda _backend, _outcome, _seconds: None,
         deadline: float = DEADLINE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allow_local = allow_local
-        self._on_count = on_count
+        self._on_poll = on_poll
         self._deadline = deadline
         self._monotonic = monotonic
         self._clients: dict[Backend, _Client] = {}
@@ -92,14 +92,14 @@ class BackendSource:
     async def ask[T](self, backend: Backend, question: Question[T]) -> T:
         """Have a question answered. BrokerError if it can't be within the deadline."""
         began = self._monotonic()
-        outcome = "Counted"
+        outcome = "Answered"
         try:
             return await self._answered(backend, question, began)
         except BrokerError as error:
             outcome = error.kind
             raise
         finally:
-            self._on_count(outcome, self._monotonic() - began)
+            self._on_poll(backend.kind, outcome, self._monotonic() - began)
 
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         server = self._servers.setdefault(backend.server, _Server(now))

@@ -11,10 +11,12 @@ import threading
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from pynenc_operator import labels
 from pynenc_operator.kube_connection import Login
+from pynenc_operator.watchtrace import WatchTrace
 
 type Json = dict[str, Any]
 type OnEvent = Callable[[Json], None]
@@ -40,6 +42,7 @@ class Watch:
         on_pod: OnEvent,
         namespaces: Collection[str],
         relaxed_x509: bool,
+        trace: WatchTrace,
     ) -> None:
         """`namespaces`: none means all."""
         self._login = login
@@ -47,6 +50,7 @@ class Watch:
         self._on_pod = on_pod
         self._namespaces = namespaces
         self._relaxed_x509 = relaxed_x509
+        self._trace = trace
 
     async def run(self) -> None:
         """Watch until cancelled; WatchEndedError if kopf ends by itself."""
@@ -85,7 +89,7 @@ class Watch:
         registry = kopf.OperatorRegistry()
 
         @kopf.on.login(registry=registry)
-        async def log_in(**_: object) -> kopf.ConnectionInfo:
+        async def log_in(**_: object) -> kopf.AiohttpSession:
             asked = asyncio.run_coroutine_threadsafe(_as_coroutine(self._login()), loop)
             return self._connection(await asyncio.wait_for(asyncio.wrap_future(asked), _LOGIN_SECONDS))
 
@@ -99,17 +103,24 @@ class Watch:
 
         return registry
 
-    def _connection(self, login: Login) -> kopf.ConnectionInfo:
+    def _connection(self, login: Login) -> kopf.AiohttpSession:
+        """A session as kopf would make it, and traced; kopf closes it."""
         kind = _RelaxedConnection if self._relaxed_x509 else kopf.ConnectionInfo
-        return kind(
+        info = kind(
             server=login.server,
             ca_path=login.ca_file,
             insecure=not login.verify,
             token=login.token,
             certificate_path=login.certificate_file,
             private_key_path=login.key_file,
-            proxy_url=login.proxy,
         )
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+            headers=info.as_http_headers(),
+            proxy=login.proxy,
+            trace_configs=[self._trace.config()],
+        )
+        return kopf.AiohttpSession(server=login.server, aiohttp_session=session)
 
 
 class _RelaxedConnection(kopf.ConnectionInfo):

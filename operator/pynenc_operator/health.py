@@ -5,6 +5,7 @@ answer it, and what it asks (election, work queue) has to have moved lately. A b
 that is down is no reason for a restart.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -42,7 +43,9 @@ class HealthServer:
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread: 1,000 runners take seconds to render, and the Lease has to be renewed meanwhile.
+        body = await asyncio.to_thread(generate_latest, self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:

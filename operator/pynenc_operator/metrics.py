@@ -1,126 +1,116 @@
-"""What Prometheus is told: all metric objects in one place, names beginning with `pynenc_operator_`.
+"""What the operator counts of itself; the methods are the hooks that the other modules take."""
 
-The state of runners is rendered at scrape time from the reconciler's table, so that it is never stale
-and gone when the runner is. `runner_namespace` and not `namespace`: Prometheus gives the target its own.
-"""
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from pynenc_operator.families import REQUEST_SECONDS, Family, Kind
 
-from pynenc_operator.model import Key
-
-type Json = dict[str, Any]
-
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-# metric, its field of status, help
-_STATE: Final = (
-    ("queue_depth", "queueDepth", "Invocations that wait in the queue, as the broker last counted them."),
-    ("runner_desired_pods", "desiredReplicas", "Serving worker pods that the operator wants."),
-    ("runner_ready_pods", "readyReplicas", "Worker pods that are Ready."),
-)
-_POD_STATES: Final = (("active", "activeReplicas"), ("idle", "idleReplicas"), ("draining", "drainingReplicas"))
-
-
-class RunnerState(Collector):
-    """The runners' state, from a table of their latest status."""
-
-    def __init__(self, table: Callable[[], Mapping[Key, Json]]) -> None:
-        self._table = table
-
-    def describe(self) -> Iterable[Metric]:
-        """No metric needs registering before the first scrape."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Render the table as it is now."""
-        runners = dict(self._table())
-        of_runner = ["runner_namespace", "runner"]
-        for name, source, text in _STATE:
-            family = GaugeMetricFamily(f"pynenc_operator_{name}", text, labels=of_runner)
-            for key, status in runners.items():
-                if source in status:  # an unknown depth is no sample, and not zero
-                    family.add_metric(key, status[source])
-            yield family
-        pods = GaugeMetricFamily(
-            "pynenc_operator_runner_pods", "Live worker pods by state.", labels=[*of_runner, "state"]
-        )
-        for key, status in runners.items():
-            counts = {state: status[source] for state, source in _POD_STATES}
-            counts["starting"] = status["replicas"] - sum(counts.values())
-            for state, count in counts.items():
-                pods.add_metric([*key, state], count)
-        yield pods
-        conditions = GaugeMetricFamily(
-            "pynenc_operator_runner_condition",
-            "1 for the status that each condition of a runner has.",
-            labels=[*of_runner, "type", "status"],
-        )
-        for key, status in runners.items():
-            for condition in status["conditions"]:
-                conditions.add_metric([*key, condition["type"], condition["status"]], 1)
-        yield conditions
+# A loop that others wait for: from nothing to what stops the renewal of the Lease.
+_LAG_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_G, _C, _H = Kind.GAUGE, Kind.COUNTER, Kind.HISTOGRAM
+FAMILIES: Final = {
+    family.name: family
+    for family in (
+        Family("build_info", _G, "1; releases.", ("version", "python_version", "kopf_version", "pynenc_version")),
+        Family("leader", _G, "1 while this replica leads."),
+        Family("workqueue_depth", _G, "Runners in the work queue."),
+        Family("reconciles", _C, "Looks at runners, by what came of them.", ("result",)),
+        Family("reconcile_errors", _C, "Looks that failed and are tried again, by the error's class.", ("reason",)),
+        Family("reconcile_duration_seconds", _H, "Duration of looks at runners.", (), REQUEST_SECONDS),
+        Family(
+            "kube_api_requests",
+            _C,
+            "Requests to the API server; code: HTTP status, or timeout or connection where there was no answer.",
+            ("verb", "resource", "code"),
+        ),
+        Family(
+            "kube_api_request_duration_seconds",
+            _H,
+            "Duration of requests to the API server, watches left out.",
+            ("verb", "resource"),
+            REQUEST_SECONDS,
+        ),
+        Family(
+            "watch_restarts",
+            _C,
+            "Watches begun again before their time was over: broken off, or silent for too long.",
+            ("resource",),
+        ),
+        Family("broker_polls", _C, "Questions to backends, by what came of them.", ("backend", "result")),
+        Family("broker_poll_duration_seconds", _H, "Duration of questions to backends.", ("backend",), REQUEST_SECONDS),
+        Family("event_loop_lag_seconds", _H, "How late the event loop comes to what is due.", (), _LAG_SECONDS),
+    )
+}
+# Series of nothing but the time of a counter's creation, one for each counter; Prometheus does not need them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class OperatorMetrics:
-    """What the operator counts of itself; the methods are the hooks that the other modules take."""
+    """All metrics of the operator but those of runners."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._requests = Counter(
-            "pynenc_operator_kube_api_requests_total",
-            "Requests to the API server.",
-            ["verb", "resource", "code"],
-            registry=registry,
-        )
-        self._request_seconds = Histogram(
-            "pynenc_operator_kube_api_request_duration_seconds",
-            "Duration of requests to the API server.",
-            ["verb"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._counts = Counter(
-            "pynenc_operator_broker_polls_total",
-            "Counts of queues, by what came of them.",
-            ["result"],
-            registry=registry,
-        )
-        self._count_seconds = Histogram(
-            "pynenc_operator_broker_poll_duration_seconds",
-            "Duration of counts of queues.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._reconciles = Counter(
-            "pynenc_operator_reconciles_total", "Looks at runners, by what came of them.", ["result"], registry=registry
-        )
-        self._reconcile_seconds = Histogram(
-            "pynenc_operator_reconcile_duration_seconds",
-            "Duration of looks at runners.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.leader = Gauge("pynenc_operator_leader", "1 while this replica leads.", registry=registry)
-        self.queued = Gauge("pynenc_operator_workqueue_depth", "Runners in the work queue.", registry=registry)
+
+        def counter(name: str) -> Counter:
+            family = FAMILIES[name]
+            return Counter(family.full_name, family.text, family.labels, registry=registry)
+
+        def gauge(name: str) -> Gauge:
+            family = FAMILIES[name]
+            return Gauge(family.full_name, family.text, family.labels, registry=registry)
+
+        def histogram(name: str) -> Histogram:
+            family = FAMILIES[name]
+            return Histogram(family.full_name, family.text, family.labels, buckets=family.buckets, registry=registry)
+
+        self.leader = gauge("leader")
+        self.queued = gauge("workqueue_depth")
+        self._reconciles = counter("reconciles")
+        self._reconcile_errors = counter("reconcile_errors")
+        self._reconcile_seconds = histogram("reconcile_duration_seconds")
+        self._requests = counter("kube_api_requests")
+        self._request_seconds = histogram("kube_api_request_duration_seconds")
+        self._watch_restarts = counter("watch_restarts")
+        self._polls = counter("broker_polls")
+        self._poll_seconds = histogram("broker_poll_duration_seconds")
+        self._lag = histogram("event_loop_lag_seconds")
         for result in ("success", "error"):
             self._reconciles.labels(result)
+        releases = (_release("pynenc-operator"), platform.python_version(), _release("kopf"), _release("pynenc"))
+        gauge("build_info").labels(*releases).set(1)
 
     def requested(self, verb: str, resource: str, code: str, seconds: float) -> None:
         """Take in a request to the API server."""
         self._requests.labels(verb, resource, code).inc()
-        self._request_seconds.labels(verb).observe(seconds)
+        if verb != "watch":
+            self._request_seconds.labels(verb, resource).observe(seconds)
 
-    def counted(self, result: str, seconds: float) -> None:
-        """Take in a count of a queue."""
-        self._counts.labels(result).inc()
-        self._count_seconds.observe(seconds)
+    def watching(self, resource: str, *, restarted: bool) -> None:
+        """Take in that a watch begins; its series is there before the first restart."""
+        self._watch_restarts.labels(resource).inc(restarted)
 
-    def reconciled(self, result: str, seconds: float) -> None:
-        """Take in a look at a runner."""
-        self._reconciles.labels(result).inc()
+    def polled(self, backend: str, result: str, seconds: float) -> None:
+        """Take in a question to a backend."""
+        self._polls.labels(backend, result).inc()
+        self._poll_seconds.labels(backend).observe(seconds)
+
+    def reconciled(self, error: Exception | None, seconds: float) -> None:
+        """Take in a look at a runner, and what made it fail."""
+        self._reconciles.labels("error" if error else "success").inc()
+        if error:
+            self._reconcile_errors.labels(type(error).__name__).inc()
         self._reconcile_seconds.observe(seconds)
+
+    def lagged(self, seconds: float) -> None:
+        """Take in how late the event loop was."""
+        self._lag.observe(seconds)
+
+
+def _release(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # copied instead of installed
+        return "unknown"

@@ -6,7 +6,9 @@ backends can't tell it cheaply, and answer None.
 """
 
 import inspect
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
@@ -62,6 +64,24 @@ class CountQueue:
             waiting, newest, *position = pipe.execute()
         stayed = None if not position else 0 if position[0] is None else int(position[0]) + 1
         return QueueCount(int(waiting), newest.decode() if newest else None, stayed)
+
+
+@dataclass(frozen=True, slots=True)
+class OldestEntry:
+    """Since when the entry at the head of the queue has been ready to run, by the clock of whoever put it there."""
+
+    def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
+        """Read the head and its status record: two keys, however long the queue is."""
+        if backend.queues or backend.kind not in TELL_WHO_HOLDS:
+            return None
+        head = broker.client.lindex(broker.key.default_queue(), 0)
+        if head is None:
+            return None
+        record = broker.client.get(_orchestrators(broker, backend).invocation_to_status(head.decode()))
+        if record is None:
+            return None
+        ready = datetime.fromisoformat(json.loads(record)["timestamp"])
+        return (ready if ready.tzinfo else ready.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True)

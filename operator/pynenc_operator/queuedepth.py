@@ -14,7 +14,7 @@ from pynenc_operator.broker import BackendSource
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth
-from pynenc_operator.questions import TELL_WHO_HOLDS, CountHeld, CountQueue, Heartbeat, ReadHeartbeats
+from pynenc_operator.questions import TELL_WHO_HOLDS, CountHeld, CountQueue, Heartbeat, OldestEntry, ReadHeartbeats
 
 type Json = dict[str, Any]
 
@@ -126,8 +126,15 @@ class QueueDepths:
         except (BrokerError, KeyError):
             return None
 
+    async def oldest(self, key: Key) -> float | None:
+        """Since when the entry at the head of a runner's queue has been ready to run; None where that can't be told."""
+        try:
+            return await self._source.ask(self._backends[key], OldestEntry())
+        except (BrokerError, KeyError):
+            return None
+
     def can_tell(self, key: Key) -> bool:
-        """Whether `held` and `heartbeats` are known for this backend at all."""
+        """Whether `held`, `heartbeats` and `oldest` are known for this backend at all."""
         return key in self._backends and self._backends[key].kind in TELL_WHO_HOLDS
 
     def shared(self, key: Key) -> Problem | None:

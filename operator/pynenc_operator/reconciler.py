@@ -21,12 +21,15 @@ from pynenc_operator.failures import trouble_of
 from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key, Observation
 from pynenc_operator.observer import Observer
+from pynenc_operator.oldestentry import OldestEntries
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import PodBuilder
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
+from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
+from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.scaling import decide
 
 type Json = dict[str, Any]
@@ -77,7 +80,8 @@ class Reconciler:
         self._creation = Creation(kube, build_pod, now)
         self._observer = Observer(pods, depths, self._creation, now)
         self._memory: dict[Key, _Memory] = {}
-        self.table: dict[Key, Json] = {}  # the latest status of each runner, written or not: for metrics
+        self._oldest = OldestEntries(depths, now)
+        self.table = RunnerTable()  # for metrics
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one runner; the seconds until the next look, or None when there is none to come."""
@@ -90,6 +94,7 @@ class Reconciler:
         memory = self._memory.setdefault(key, _Memory())
         if self._now() >= memory.resync_at:
             memory.resync_at = self._now() + await self._resync(key, runner)
+        self.table.begins(key, runner, self._now())
         spec = parse_spec(runner["spec"])
         verdict = await self._creation.check(key, runner)
         seen, problem = await self._observer.observe(key, runner, spec)
@@ -139,6 +144,7 @@ class Reconciler:
     async def _act(self, key: Key, runner: Json, decision: Decision, seen: Observation) -> Outcome:
         names = {pod.name for pod in self._pods.of(key)}
         outcome = await self._actuator.apply(key, runner, decision, names)
+        self.table.acted(key, decision, outcome, self._now())
         for pod in outcome.pods:
             self._pods.put(key, pod, self._now())
         for error in (*outcome.errors, *filter(None, [outcome.refusal])):
@@ -187,7 +193,9 @@ class Reconciler:
             start_seconds=seen.start_seconds,
         )
         previous = runner.get("status", {})
-        self.table[key] = current = status.compute_status(previous, report, now)
+        current = status.compute_status(previous, report, now)
+        oldest = await self._oldest.age(key, seen.depth)
+        self.table.looked(key, Look(report, current["conditions"], seen.pods, oldest), now)
         memory = self._memory[key]
         patch = status.patch_for(previous, current, now - memory.status_written)
         if patch is None or now < memory.status_not_before:
@@ -204,7 +212,8 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._memory.pop(key, None)
-        self.table.pop(key, None)
+        self.table.forget(key)
+        self._oldest.forget(key)
         self._pods.forget(key)
         self._observer.forget(key)
         self._creation.forget(key)

@@ -82,9 +82,11 @@ class Backoff:
 class OutageWatch:
     """What a loop notes about its broker: one log line when it goes away, one when it is back."""
 
-    def __init__(self, on_error: Callable[[], None], on_end: Callable[[], None]) -> None:
+    def __init__(self, on_error: Callable[[], None], on_end: Callable[[], None], ask: Callable[[], object]) -> None:
+        """`on_end`: called when the broker is back; `ask`: asks it something, and fails while it is away."""
         self._on_error = on_error
         self._on_end = on_end
+        self._ask = ask
         self._backoff = Backoff(longest=LONGEST_LOOP_PAUSE_SECONDS)
         self._began: float | None = None
 
@@ -97,12 +99,16 @@ class OutageWatch:
         return self._backoff.pause()
 
     def succeeded(self) -> None:
-        """A round went well."""
-        self._backoff.reset()
+        """A round went well. In an outage that says nothing if it had no need of the broker: so it is asked.
+
+        :raises Exception: the broker is still away
+        """
         if self._began is not None:
+            self._ask()
             log.info("the broker is back after %.1f s", time.monotonic() - self._began)
             self._began = None
             self._on_end()
+        self._backoff.reset()
 
 
 class PatientCalls:

@@ -68,7 +68,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         self._may_take = may_take
         self._on_change = on_change
         self._wake = threading.Event()
-        self._outage = OutageWatch(metrics.broker_errors.inc, after_outage)
+        self._outage = OutageWatch(metrics.broker_errors.inc, after_outage, app.broker.count_invocations)
         self._started = 0
         self._taking = False
         self._ready = False
@@ -114,12 +114,11 @@ class DrainableThreadRunner(WaitingThreadRunner):
             pause = LOOP_PAUSE_SECONDS
             try:
                 self._round()
+                self._outage.succeeded()
             except Exception as error:
                 if not self._ready and not is_outage(error):
                     raise  # a setting that pynenc refuses
                 pause = self._after_failure(error)
-            else:
-                self._outage.succeeded()
             self._pause(pause)
         self.running = False
         self._run_stopped.set()

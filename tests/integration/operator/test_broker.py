@@ -83,7 +83,7 @@ async def test_fifty_runners_of_a_dead_server_do_not_delay_one_of_a_good_one(
 
 async def test_a_dead_server_costs_one_deadline_in_each_rest(black_hole: str) -> None:
     waits: list[float] = []
-    source = BackendSource(allow_local=True, on_count=lambda _outcome, seconds: waits.append(seconds))
+    source = BackendSource(allow_local=True, on_poll=lambda _backend, _outcome, seconds: waits.append(seconds))
     backends = [Backend(BackendKind.REDIS, black_hole, f"dead-{n}") for n in range(20)]
 
     async def count_all() -> None:

@@ -6,10 +6,14 @@ Run as a script by the line's interpreter, it answers one JSON request per line 
 import importlib
 import json
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jobs  # type: ignore[import-not-found] # a test's own folder is on the path
 from pynenc import Pynenc
+from pynenc.invocation.status import InvocationStatus
+from pynenc.runner.runner_context import RunnerContext
 
 KEPT: dict[str, Any] = {}
 
@@ -52,9 +56,40 @@ def pop(app: Pynenc) -> str | None:
     return None if taken is None else str(taken)
 
 
+def die_with_all(app: Pynenc) -> int:
+    """Take all that is queued as a runner whose last heartbeat is long ago, and run none of it. For Redis."""
+    runner = RunnerContext("ThreadRunner", "dead-runner")
+    app.orchestrator.register_runner_heartbeats([runner.runner_id], can_run_atomic_service=True)
+    app.orchestrator.client.hset(
+        app.orchestrator.key.runner_heartbeat(runner.runner_id), "last_heartbeat", time.time() - 3600
+    )
+    taken = 0
+    while app.broker.count_invocations():
+        invocation_id = app.broker.retrieve_invocation()
+        for status in (InvocationStatus.PENDING, InvocationStatus.RUNNING):
+            app.orchestrator.set_invocation_status(invocation_id, status, runner)
+        taken += 1
+    return taken
+
+
+def slot_holder(app: Pynenc) -> str | None:
+    """The runner that is in its atomic slot, if one is."""
+    active = app.orchestrator.get_active_atomic_service_executions()
+    return str(active[0].runner_id) if active else None
+
+
+def slots_completed(app: Pynenc, within: float = 3600.0) -> list[str]:
+    """The runners that have begun and completed a run of the atomic service in the last seconds."""
+    now = datetime.now(UTC)
+    since = now - timedelta(seconds=within)
+    executions = app.orchestrator.get_atomic_service_executions_in_timerange(since, now)
+    return [str(one.runner_id) for one in executions if one.status.value == "completed" and one.start_time >= since]
+
+
 def main() -> None:
     """Serve until the input ends."""
-    operations = {function.__name__: function for function in (call, status, result, queued, registered, pop)}
+    functions = (call, status, result, queued, registered, pop, die_with_all, slot_holder, slots_completed)
+    operations = {function.__name__: function for function in functions}
     for line in sys.stdin:
         request = json.loads(line)
         answer = operations[request.pop("operation")](jobs.app, **request)

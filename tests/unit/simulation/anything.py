@@ -9,7 +9,7 @@ from tests.unit.simulation.scenario import Arrivals, Fates, Scenario, Span
 
 type Json = dict[str, Any]
 
-WORK_SECONDS: Final = 40.0  # of each thread
+WORK_SECONDS: Final = 20.0  # of each thread
 
 
 def scenario(seed: int) -> Scenario:
@@ -18,7 +18,7 @@ def scenario(seed: int) -> Scenario:
     moment = _moment(seed)
     if moment is not None:
         return moment(rng)
-    length = rng.uniform(10, 40)
+    length = rng.uniform(6, 26)
     spec = _spec(rng)
     changes = _spec_changes(rng, spec, length)
     smallest = min([spec["maxReplicas"], *(change.get("maxReplicas", 100) for _, change in changes)])
@@ -26,12 +26,13 @@ def scenario(seed: int) -> Scenario:
         arrivals=_arrivals(rng, length, smallest * spec["maxThreads"], spec["idleTimeoutSeconds"]),
         spec=spec,
         timing=_timing(rng),
-        fates=_fates(rng),
+        fates=_fates(rng, spec),
+        long_rest=rng.random() < 0.1,
         spec_changes=changes,
-        broker_outages=_spans(rng, length, 0.2, (1, 15)),
-        watch_stalls=_spans(rng, length, 0.3, (1, 15)),
-        restarts=_spans(rng, length, 0.4, (0, 15)),
-        second_leaders=_spans(rng, length, 0.25, (1, 20)),
+        broker_outages=_spans(rng, length, 0.2, (1, 10)),
+        watch_stalls=_spans(rng, length, 0.3, (1, 10)),
+        restarts=_spans(rng, length, 0.4, (0, 10)),
+        second_leaders=_spans(rng, length, 0.25, (1, 10)),
         lost_requests=rng.choice((0.0, 0.0, 0.0, 0.05)),
     )
 
@@ -48,15 +49,18 @@ def _moment(seed: int) -> worstmoments.Moment | None:
 
 def _spec(rng: random.Random) -> Json:
     highest = rng.randint(1, 12)
+    # Where the backend shows its entries and who holds them, and where not.
+    kind = rng.choice(("redis", "redis", "mongodb"))
     spec: Json = {
+        "backend": {kind: {"url": f"{kind}://{kind}:1000"}},
         "maxReplicas": highest,
         "minReplicas": rng.choice((0, 0, 0, rng.randint(0, highest))),
         "enforceMaxReplicas": rng.random() < 0.05,
         "maxThreads": rng.choice((1, 1, 2, 4)),
-        "idleTimeoutSeconds": rng.choice((1, 2, 3, 5, 15)),
-        "pollIntervalSeconds": rng.choice((1, 1, 2, 3)),
+        "idleTimeoutSeconds": rng.choice((1, 1, 2, 3, 10)),
+        "pollIntervalSeconds": rng.choice((1, 1, 3, 5)),
         "drainTimeoutSeconds": rng.choice((3600, 3600, 60, 10)),
-        "startDeadlineSeconds": rng.choice((40, 60)),
+        "startDeadlineSeconds": rng.choice((30, 60)),
         "rollout": {"maxSurge": rng.choice((0, 1, 1, 3))},
     }
     if rng.random() < 0.1:
@@ -69,9 +73,9 @@ def _spec(rng: random.Random) -> Json:
 def _arrivals(rng: random.Random, length: float, threads: int, idle_timeout: float) -> Arrivals:
     parts: list[Arrivals] = []
     if rng.random() < 0.7:
-        parts.append(loads.poisson(rng, rng.uniform(0.05, 1.5), rng.choice((1.0, 5.0, 30.0)), length))
+        parts.append(loads.poisson(rng, rng.uniform(0.05, 1.5), rng.choice((1.0, 3.0, 15.0)), length))
     parts.extend(
-        loads.at_once((rng.randint(1, 25), rng.uniform(0.05, 15)), at=rng.uniform(1, length))
+        loads.at_once((rng.randint(1, 20), rng.uniform(0.05, 8)), at=rng.uniform(1, length))
         for _ in range(rng.choice((0, 0, 1, 3)))
     )
     if rng.random() < 0.2:
@@ -96,19 +100,19 @@ def _bounded(arrivals: Arrivals, threads: int) -> Arrivals:
 
 
 def _timing(rng: random.Random) -> Timing:
-    start = rng.choice((1.0, 1.0, 4.0, 10.0))
+    start = rng.choice((1.0, 1.0, 3.0, 8.0))
     return Timing(
         request=rng.choice(((0.002, 0.02), (0.002, 0.02), (0.01, 0.8))),
         watch=rng.choice(((0.0, 0.2), (0.0, 0.2), (0.0, 2.0))),
         start=(0.5 * start, 2 * start),
-        load=rng.choice(((0.2, 1.0), (0.2, 1.0), (1.0, 5.0))),
+        load=rng.choice(((0.2, 1.0), (0.2, 1.0), (1.0, 4.0))),
         report=rng.choice(((0.005, 0.05), (0.01, 0.5), (0.01, 0.5))),
         stop=rng.choice(((0.05, 1.0), (0.05, 4.0))),
         hold=rng.choice(((0.001, 0.03), (0.001, 0.03), (0.05, 1.0))),
     )
 
 
-def _fates(rng: random.Random) -> Fates:
+def _fates(rng: random.Random, spec: Json) -> Fates:
     if rng.random() < 0.7:
         return Fates()
     return Fates(
@@ -116,7 +120,8 @@ def _fates(rng: random.Random) -> Fates:
         never_bound=rng.choice((0.0, 0.1)),
         never_reports=rng.choice((0.0, 0.1)),
         crashes=rng.choice((0.0, 0.2, 1.0)),
-        dies=rng.choice((0.0, 0.2)),
+        # Elsewhere a runner that vanished without a pod is found by pynenc alone, while somebody works.
+        dies=rng.choice((0.0, 0.2)) if "redis" in spec["backend"] else 0.0,
     )
 
 

@@ -31,6 +31,11 @@ class ApiServer:
         self._revision = 0
         self._made = 0
 
+    @property
+    def revision(self) -> int:
+        """It grows with each change."""
+        return self._revision
+
     def create_pod(self, body: Json, by: str) -> Json:
         name = body["metadata"]["name"]
         self.writes[by, "create"] += 1
@@ -100,7 +105,9 @@ class ApiServer:
         pod = self.find_pod(name, uid)
         if pod:
             del self.pods[name]
-            self._tell(self.pod_watchers, "DELETED", pod)
+            self._revision += 1
+            meta = {**pod["metadata"], "resourceVersion": str(self._revision)}
+            self._tell(self.pod_watchers, "DELETED", {**pod, "metadata": meta})
 
     def find_pod(self, name: str, uid: str) -> Json | None:
         pod = self.pods.get(name)
@@ -139,6 +146,7 @@ class ApiServer:
 
     def _store_runner(self, runner: Json) -> Json:
         self.runner = runner
+        self._revision += 1
         self._tell(self.runner_watchers, "MODIFIED", runner)
         return runner
 

@@ -64,7 +64,7 @@ class Audit:
         if len(self._live) >= bound:
             raise ViolationError(f"{by} creates pod number {len(self._live) + 1} of at most {bound}")
         self._created[by] += 1
-        self.outcome.created += 1
+        self.outcome.creations.append((self._run.time, pod["spec"]["containers"][0]["image"]))
 
     def _deletes(self, body: Json, by: str) -> None:
         if by == USER:
@@ -102,14 +102,14 @@ class Audit:
             self._caps.append((float("inf"), cap))
 
     def _watch(self, kind: str, body: Json) -> None:
-        pod = parse_pod(body)
-        before = len(self._live)
+        meta, before = body["metadata"], len(self._live)
         self.outcome.pod_seconds += before * (self._run.time - self._since)
         self._since = self._run.time
-        if kind == "DELETED" or pod.terminating or pod.ended:
-            self._live.pop(pod.uid, None)
+        ended = body["status"]["phase"] in {"Succeeded", "Failed"}
+        if kind == "DELETED" or ended or "deletionTimestamp" in meta:
+            self._live.pop(meta["uid"], None)
         else:
-            self._live[pod.uid] = pod.template_hash
+            self._live[meta["uid"]] = meta["labels"][TEMPLATE_HASH]
         self.outcome.peak = max(self.outcome.peak, len(self._live))
 
 

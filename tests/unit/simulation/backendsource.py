@@ -5,7 +5,7 @@ from typing import Any
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
-from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, QueueCount, ReadHeartbeats
+from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, QueueCount, ReadHeartbeats
 from tests.unit.simulation.run import Run
 from tests.unit.simulation.taskqueue import Broker
 
@@ -19,6 +19,8 @@ class SimulatedSource(BackendSource):
         self._broker = broker
 
     async def ask(self, backend: Backend, question: Any) -> Any:
+        if isinstance(question, OldestEntry):
+            return None  # nothing is decided by it
         await asyncio.sleep(self._run.draw(self._run.timing.count))
         if self._broker.down:
             await asyncio.sleep(DEADLINE_SECONDS)

@@ -24,6 +24,7 @@ class _Pod:
 
     name: str
     uid: str
+    image: str
     grace: float
     max_threads: int
     drain_timeout: float
@@ -58,6 +59,20 @@ class Kubelet:
         pod = self.pods.get(uid)
         return pod.worker.executed if pod and pod.worker else 0
 
+    def kill(self, name: str) -> None:
+        """SIGKILL, or out of memory."""
+        self._kill(self._named(name))
+
+    def hang(self, name: str) -> None:
+        """Its loop stands still; its reporter's thread goes on."""
+        pod = self._named(name)
+        if pod.worker:
+            self._run.note(pod.uid, "hangs")
+            pod.worker.hangs = True
+
+    def _named(self, name: str) -> _Pod:
+        return next(pod for pod in self.pods.values() if pod.name == name and not pod.ended)
+
     def _watch(self, kind: str, body: Json) -> None:
         uid = body["metadata"]["uid"]
         if kind == "ADDED":
@@ -72,6 +87,7 @@ class Kubelet:
         pod = self.pods[meta["uid"]] = _Pod(
             meta["name"],
             meta["uid"],
+            body["spec"]["containers"][0]["image"],
             grace=body["spec"]["terminationGracePeriodSeconds"],
             max_threads=spec["maxThreads"],
             drain_timeout=spec["drainTimeoutSeconds"],
@@ -93,7 +109,8 @@ class Kubelet:
         self._run.note(pod.uid, "starts", pod.name)
         self._tell(pod, {"running": {"startedAt": pod.started_at}}, "Running")
         fates = self._scenario.fates
-        if troubled and self._run.chance(fates.crashes):
+        broken = pod.image in self._scenario.broken_images
+        if broken or (troubled and self._run.chance(fates.crashes)):
             self._run.after((0.1, 3.0), self._end, pod, CRASHED)
         elif not (troubled and self._run.chance(fates.never_reports)):
             self._run.after(self._run.timing.load, self._load, pod)

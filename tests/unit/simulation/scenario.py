@@ -35,14 +35,18 @@ class Scenario:
     watch_stalls: tuple[Span, ...] = ()  # nothing arrives, and all of it at the end
     restarts: tuple[Span, ...] = ()  # when the operator is killed, when a new one begins
     second_leaders: tuple[Span, ...] = ()  # when another one believes that it leads, and until when
+    kills: tuple[tuple[float, str], ...] = ()  # when a pod, by its name, is killed with all that it runs
+    hangs: tuple[tuple[float, str], ...] = ()  # from when on a pod's worker takes no work
+    broken_images: frozenset[str] = frozenset()  # whose pods crash at start
     lost_requests: float = 0.0  # the share of the operator's requests without an answer
+    long_rest: bool = False  # whether the pool is watched for long in the end, or only for seconds
     cautious_workers: bool = True  # nothing is taken before the first report is accepted
 
     @property
     def calm(self) -> float:
         """When the last task has arrived and the last trouble is over."""
         spans = (*self.broker_outages, *self.watch_stalls, *self.restarts, *self.second_leaders)
-        ends = [end for _, end in spans] + [at for at, _ in self.spec_changes]
+        ends = [end for _, end in spans] + [at for at, _ in (*self.spec_changes, *self.kills, *self.hangs)]
         return max([0.0, *ends, *(at for at, _ in self.arrivals)])
 
 
@@ -50,7 +54,7 @@ class Scenario:
 class Outcome:
     """What a run came to. Times in seconds."""
 
-    created: int = 0
+    creations: list[tuple[float, str]] = field(default_factory=list)  # of pods: when, with which image
     worked: int = 0  # pods that ran a task
     peak: int = 0  # live pods
     pod_seconds: float = 0.0  # of live pods
@@ -64,6 +68,8 @@ class Outcome:
     named: int = 0  # times that a worker was asked to recover dead ones
     writes: Counter[str] = field(default_factory=Counter)
 
+    executions: list[int] = field(default_factory=list)  # of each task, by its number
+
     @property
-    def mean_wait(self) -> float:
-        return sum(self.waits) / max(1, len(self.waits))
+    def created(self) -> int:
+        return len(self.creations)

@@ -43,6 +43,7 @@ class Worker:
         self.uid = pod["metadata"]["uid"]
         self.running: dict[int, tuple[Invocation, asyncio.TimerHandle]] = {}
         self.executed = 0
+        self.hangs = False
         self.drain = Drain(drain_timeout, run.now)
         self._run = run
         self._server = server
@@ -169,7 +170,7 @@ class Worker:
     def _may_take(self) -> bool:
         heard_of = self._told is not None or not self._cautious
         free = len(self.running) < self._max_threads and self._held is None
-        return heard_of and free and not self.drain.active and not self._over
+        return heard_of and free and not self.drain.active and not self._over and not self.hangs
 
     def _seek(self, within: Range) -> None:
         if not self._round_due and self._may_take():
@@ -226,7 +227,7 @@ class Worker:
 
     def _finish_if_over(self) -> None:
         """Leave; who has ever been heard of first sees to it that `drained` is."""
-        if not self.busy and (self.drain.stopping or self._handed_back):
+        if not self.busy and not self.hangs and (self.drain.stopping or self._handed_back):
             told = self._told is None or self._told.state is WorkerState.DRAINED
             self._run.after((0.0, 0.6) if told else (LAST_REPORT_SECONDS,) * 2, self._exit)
 

@@ -27,7 +27,8 @@ SLACK_SECONDS: Final = 60.0
 RECOVERY_SECONDS: Final = 100.0  # until a dead runner is answered, and that is written down
 VANISHED_SECONDS: Final = 180.0  # until a runner without a pod is known to be dead
 SETTLING_SECONDS: Final = 13.5  # the last statuses, a queue depth among them, go out
-REST_SECONDS: Final = 12.0
+REST_SECONDS: Final = 7.0
+LONG_REST_SECONDS: Final = 60.0
 SHOWN: Final = 40
 
 
@@ -62,6 +63,10 @@ class World:
             run.at(at, self.broker.enqueue, seconds)
         for at, changes in story.spec_changes:
             run.at(at, self.server.change_spec, changes)
+        for at, name in story.kills:
+            run.at(at, self.kubelet.kill, name)
+        for at, name in story.hangs:
+            run.at(at, self.kubelet.hang, name)
         for begin, end in story.broker_outages:
             run.at(begin, self._lose_broker)
             run.at(end, self._restore_broker)
@@ -136,7 +141,9 @@ class World:
     async def _back_at_the_floor(self) -> None:
         spec = self.server.runner["spec"]
         begun = self.run.time
-        while not self._at_the_floor():
+        revision = -1
+        while self.server.revision == revision or not self._at_the_floor():
+            revision = self.server.revision
             if self.run.time > begun + spec["idleTimeoutSeconds"] + self._longest_delay():
                 raise ViolationError(f"no pool of {_floor(spec)} idle pods in the end: {sorted(self.server.pods)}")
             await asyncio.sleep(0.5)
@@ -144,10 +151,13 @@ class World:
 
     def _at_the_floor(self) -> bool:
         """As many idle pods of the present template as the floor is; of others, only what is kept for its logs."""
+        floor = _floor(self.server.runner["spec"])
+        if len(self.server.pods) < floor:
+            return False
         views = [parse_pod(pod) for pod in self.server.pods.values()]
         left = [view for view in views if not view.ended or view.terminating]
         wanted = template_hash(self.server.runner["spec"])
-        return len(left) == _floor(self.server.runner["spec"]) and all(
+        return len(left) == floor and all(
             view.ready and view.template_hash == wanted and view.status and view.status.state is WorkerState.IDLE
             for view in left
         )
@@ -162,20 +172,26 @@ class World:
         if "failures" in self.server.runner.get("status", {}):
             limit += YOUNG_SECONDS  # a pod that lives for so long clears them
             await asyncio.sleep(YOUNG_SECONDS)
-        written: Counter[tuple[str, str]] | None = None
-        while written is None or written:
+        while written := await self._written_in(REST_SECONDS):
             if self.run.time > limit:
-                raise ViolationError(f"written at rest: {dict(written or {})}")
-            before = self.server.writes.copy()
-            await asyncio.sleep(REST_SECONDS)
-            written = self.server.writes - before
+                raise ViolationError(f"written at rest: {dict(written)}")
+        if self.scenario.long_rest:
+            await asyncio.sleep(SETTLING_SECONDS)  # a queue depth alone waits for so long
+            if written := await self._written_in(LONG_REST_SECONDS):
+                raise ViolationError(f"written at rest: {dict(written)}")
         if not self._at_the_floor():
             raise ViolationError(f"the pool of idle pods has not lasted: {sorted(self.server.pods)}")
+
+    async def _written_in(self, seconds: float) -> Counter[tuple[str, str]]:
+        before = self.server.writes.copy()
+        await asyncio.sleep(seconds)
+        return self.server.writes - before
 
     def _sum_up(self) -> Outcome:
         outcome = self.audit.outcome
         outcome.deaths = self.kubelet.deaths
         outcome.worked = sum(bool(self.kubelet.executed(uid)) for uid in self.kubelet.pods)
+        outcome.executions = [one.executions for one in self.broker.all]
         outcome.waits = [one.first_start - one.enqueued for one in self.broker.all if one.first_start is not None]
         for (who, what), count in self.server.writes.items():
             outcome.writes[what if who.startswith("operator") else f"worker {what}"] += count

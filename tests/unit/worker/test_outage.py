@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from pynenc_worker.outage import Backoff, PatientCalls, is_outage
+from pynenc_worker.outage import Backoff, OutageWatch, PatientCalls, is_outage
 
 
 def sqlite_error(name: str) -> sqlite3.OperationalError:
@@ -47,6 +47,30 @@ def test_pauses_grow_up_to_a_bound() -> None:
     assert all(0.75 * most <= pause <= most for pause, most in zip(pauses, (1, 2, 4, 4, 4), strict=True))
     backoff.reset()
     assert backoff.pause() <= 1.0
+
+
+def test_an_outage_is_over_when_the_broker_answers_and_not_when_nobody_asks(caplog: pytest.LogCaptureFixture) -> None:
+    away, ends = [True], []
+
+    def ask() -> None:
+        if away:
+            raise redis.ConnectionError
+
+    watch = OutageWatch(lambda: None, lambda: ends.append(1), ask)
+    watch.succeeded()
+    watch.failed(redis.ConnectionError())
+    for _ in range(10):
+        with pytest.raises(redis.ConnectionError):
+            watch.succeeded()
+        watch.failed(redis.ConnectionError())
+    assert ends == []
+    assert watch.failed(redis.ConnectionError()) > 2.0  # the pauses have grown
+    away.clear()
+    watch.succeeded()
+    watch.succeeded()
+    assert ends == [1]
+    assert watch.failed(redis.ConnectionError()) < 0.5
+    assert len(caplog.records) == 2  # a line each for two outages
 
 
 def test_a_tasks_call_waits_and_the_loops_call_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
