@@ -102,6 +102,14 @@ def test_the_definition_is_the_projects() -> None:
     assert name_of(rendered) == name_of(source)
 
 
+def test_the_api_server_takes_the_example_for_artifact_hub(crd_installed: HalfCluster, namespace: str) -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    examples = yaml.safe_load(chart["annotations"]["artifacthub.io/crdsExamples"])
+    assert [example["kind"] for example in examples] == ["MultiThreadRunner"]
+    create = ("create", "--dry-run=server", f"--namespace={namespace}", "-f", "-")
+    assert crd_installed.kubectl(*create, input=yaml.safe_dump_all(examples)).stderr == ""
+
+
 @pytest.mark.parametrize(
     ("setting", "annotations"),
     [("crds.keep=true", {KEEP: "keep"}), ("crds.keep=false", None)],
