@@ -25,6 +25,12 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* Of the pod of `helm test`, which the Service must not take for the operator. */}}
+{{- define "pynenc-operator.testLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
 {{- define "pynenc-operator.labels" -}}
 {{ include "pynenc-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -67,8 +73,12 @@ What the operator may do where it serves runners: exactly what it does. It chang
   verbs: [create]
 {{- end -}}
 
+{{- define "pynenc-operator.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "pynenc-operator.fullname" .) "default") -}}
+{{- end -}}
+
 {{- define "pynenc-operator.subject" -}}
 - kind: ServiceAccount
-  name: {{ include "pynenc-operator.fullname" . }}
+  name: {{ include "pynenc-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace | quote }}
 {{- end -}}

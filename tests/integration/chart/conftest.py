@@ -36,7 +36,7 @@ def install(cluster: HalfCluster, namespace: str, *settings: str) -> Release:
     """Apply what a release holds but its Deployment."""
     cluster.create_namespace(namespace)
     objects = [o for o in render("crds.enabled=false", *settings, namespace=namespace) if o["kind"] != "Deployment"]
-    cluster.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all(objects))
+    cluster.kubectl("apply", "--server-side", "-f", "-", input=yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
     operator = service_account(cluster, namespace, RELEASE)
     operator.until_allowed("create", "coordination.k8s.io", "leases", namespace=namespace)
     operator.until_allowed("list", "", "pods", namespace=WATCHED)

@@ -1,12 +1,14 @@
 """Helm's own path, on an API server that knows nothing of us: install, uninstall, install again."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.chart.rendering import CHART, RELEASE, RELEASE_NAMESPACE, Json, helm, name_of, render
-from tests.integration.conftest import until_served
+from tests.integration.conftest import CRD_FILE, until_served
 
 KEPT = {"CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 WORKERS = f"{RELEASE}-workers.{RELEASE_NAMESPACE}"
@@ -26,10 +28,17 @@ def cluster() -> Iterator[HalfCluster]:
 
 
 def run_helm(cluster: HalfCluster, *arguments: str) -> str:
-    place = (f"--namespace={RELEASE_NAMESPACE}", f"--kubeconfig={cluster.kubeconfig}")
-    done = helm(*arguments, *place)
+    done = try_helm(cluster, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def try_helm(cluster: HalfCluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return helm(*arguments, f"--namespace={RELEASE_NAMESPACE}", f"--kubeconfig={cluster.kubeconfig}")
+
+
+def install(release: str, *flags: str) -> tuple[str, ...]:
+    return ("install", release, str(CHART), "--create-namespace", "--set=image.tag=dev", *flags)
 
 
 def exists(cluster: HalfCluster, each: Json) -> bool:
@@ -41,8 +50,7 @@ def exists(cluster: HalfCluster, each: Json) -> bool:
 
 def test_what_workers_and_runners_need_outlives_the_release(cluster: HalfCluster) -> None:
     objects = render()
-    install = ("install", RELEASE, str(CHART), "--create-namespace", "--set=image.tag=dev")
-    assert "NOTES:" in run_helm(cluster, *install)
+    assert "NOTES:" in run_helm(cluster, *install(RELEASE))
     assert all(exists(cluster, each) for each in objects)
     until_served(cluster)
     cluster.kubectl("apply", "-f", "-", input=RUNNER)
@@ -55,10 +63,49 @@ def test_what_workers_and_runners_need_outlives_the_release(cluster: HalfCluster
     assert left == kept
     assert "reports" in cluster.kubectl("get", "multithreadrunners", "--namespace=default").stdout
 
-    run_helm(cluster, *install)
+    run_helm(cluster, *install(RELEASE))
     assert all(exists(cluster, each) for each in objects)
     run_helm(cluster, "upgrade", RELEASE, str(CHART), "--set=replicaCount=2")
     replicas = cluster.kubectl(
         "get", "deployment", RELEASE, f"--namespace={RELEASE_NAMESPACE}", "--output=jsonpath={.spec.replicas}"
     )
     assert replicas.stdout == "2"
+
+    run_helm(cluster, "upgrade", RELEASE, str(CHART), "--set=crds.enabled=false")
+    assert "reports" in cluster.kubectl("get", "multithreadrunners", "--namespace=default").stdout
+    run_helm(cluster, "uninstall", RELEASE)
+
+
+def test_another_release_takes_over_what_one_has_left(cluster: HalfCluster) -> None:
+    run_helm(cluster, *install("first", "--take-ownership"))
+    run_helm(cluster, "uninstall", "first")
+    refused = try_helm(cluster, *install("second"))
+    assert refused.returncode != 0
+    assert "invalid ownership metadata" in refused.stderr
+    run_helm(cluster, *install("second", "--take-ownership"))
+    owner = cluster.kubectl("get", "crd", "multithreadrunners.pynenc.org", "--output=yaml").stdout
+    assert yaml.safe_load(owner)["metadata"]["annotations"]["meta.helm.sh/release-name"] == "second"
+
+    # As UPGRADING.md has it: the first one's policy would hold the second one's workers to what the first one knew.
+    left = f"first-{RELEASE}-workers.{RELEASE_NAMESPACE}"
+    kinds = ("validatingadmissionpolicybinding", "validatingadmissionpolicy", "clusterrole")
+    for kind in kinds:
+        cluster.kubectl("delete", kind, left)
+        cluster.kubectl("get", kind, left.replace("first", "second", 1))
+    run_helm(cluster, "uninstall", "second")
+
+
+def test_a_release_takes_over_a_definition_that_was_applied_by_hand(cluster: HalfCluster) -> None:
+    cluster.kubectl("delete", "crd", "multithreadrunners.pynenc.org", "--ignore-not-found")
+    older = yaml.load(CRD_FILE.read_text(), yaml.CSafeLoader)
+    [version] = older["spec"]["versions"]
+    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["queues"]
+    version["schema"]["openAPIV3Schema"]["description"] = "An older one."
+    cluster.kubectl("apply", "-f", "-", input=yaml.dump(older, Dumper=yaml.CSafeDumper))
+    assert "invalid ownership metadata" in try_helm(cluster, *install("third")).stderr
+    assert "conflict" in try_helm(cluster, *install("third", "--take-ownership")).stderr
+    run_helm(cluster, "uninstall", "third", "--ignore-not-found")
+    run_helm(cluster, *install("third", "--take-ownership", "--force-conflicts"))
+    found = yaml.load(cluster.kubectl("get", "crd", older["metadata"]["name"], "-oyaml").stdout, yaml.CSafeLoader)
+    [served] = found["spec"]["versions"]
+    assert "queues" in served["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]

@@ -1,7 +1,8 @@
-"""The rendered chart: a real API server takes it at the restricted Pod Security level, and its values decide."""
+"""The rendered chart: a real API server takes it at the restricted Pod Security level, and keeps what has to stay."""
 
 import copy
 import itertools
+import time
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,25 @@ import yaml
 from pynenc_operator.config import OperatorConfig
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
-from tests.integration.chart.rendering import CHART, Json, environment, helm, helm_template, name_of, of_kind, render
+from tests.integration.chart.monitoring.definitions import definitions
+from tests.integration.chart.rendering import (
+    CHART,
+    VALUE_SETS,
+    Json,
+    environment,
+    helm,
+    helm_template,
+    name_of,
+    of_kind,
+    pod_of,
+    render,
+    value_set,
+)
 from tests.integration.conftest import CRD_FILE
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
-VALUE_SETS = [None, *sorted((CHART / "ci").glob("*.yaml"))]
-DEFAULTS: Json = yaml.safe_load((CHART / "values.yaml").read_text())
 KEEP = "helm.sh/resource-policy"
+SERVED_WITHIN = 30.0  # seconds
 
 _numbers = itertools.count(1)
 
@@ -29,8 +42,18 @@ def restricted(crd_installed: HalfCluster) -> str:
     return name
 
 
-def value_set(path: Path | None) -> str:
-    return path.stem if path else "defaults"
+@pytest.fixture(scope="module")
+def monitoring(half_cluster: HalfCluster) -> HalfCluster:
+    """The half cluster, once it serves what Prometheus Operator would."""
+    plurals = ("servicemonitors", "podmonitors", "prometheusrules")
+    for file in definitions(*plurals):
+        half_cluster.kubectl("apply", "--server-side", "-f", str(file))
+    deadline = time.monotonic() + SERVED_WITHIN
+    for plural in plurals:
+        while half_cluster.kubectl("explain", f"{plural}.spec", check=False).returncode:
+            assert time.monotonic() < deadline, f"{plural} are not served"
+            time.sleep(0.2)
+    return half_cluster
 
 
 def cluster_scoped(objects: list[Json]) -> set[tuple[str, str]]:
@@ -47,19 +70,20 @@ def test_helm_lints_it(values: Path | None) -> None:
 
 @pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)
 def test_the_api_server_takes_it_without_a_warning(
-    half_cluster: HalfCluster, restricted: str, values: Path | None
+    monitoring: HalfCluster, restricted: str, values: Path | None
 ) -> None:
-    objects = render(namespace=restricted, values=values)
+    objects = render(namespace=restricted, values=values, tests=True)
     for namespace in {o["metadata"].get("namespace", restricted) for o in objects} - {restricted}:
-        half_cluster.create_namespace(namespace)
-    done = half_cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(objects))
+        if monitoring.kubectl("get", "namespace", namespace, check=False).returncode:
+            monitoring.create_namespace(namespace)
+    apply = ("apply", "--server-side", "--dry-run=server", "--field-manager=helm", "-f", "-")  # as Helm 4 does
+    done = monitoring.kubectl(*apply, input=yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == len(objects)
 
 
 def test_the_restricted_level_lets_the_operators_pod_in(half_cluster: HalfCluster, restricted: str) -> None:
-    [deployment] = of_kind(render(namespace=restricted), "Deployment")
-    spec = deployment["spec"]["template"]["spec"]
+    spec = pod_of(render(namespace=restricted))
     pod: Json = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}, "spec": spec}
     half_cluster.kubectl("create", "serviceaccount", spec["serviceAccountName"], f"--namespace={restricted}")
     create = ("create", "--dry-run=server", f"--namespace={restricted}", "-f", "-")
@@ -71,21 +95,19 @@ def test_the_restricted_level_lets_the_operators_pod_in(half_cluster: HalfCluste
     assert "violates PodSecurity" in refusal.stderr
 
 
-def test_nobody_but_the_operators_user_writes_to_its_files() -> None:
-    [deployment] = of_kind(render(), "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert pod["securityContext"]["runAsUser"] == 65532
-    assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
-    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {}}]
-
-
 def test_the_definition_is_the_projects() -> None:
     [rendered] = of_kind(render(), "CustomResourceDefinition")
     source = yaml.safe_load(CRD_FILE.read_text())
     assert rendered["spec"] == source["spec"]
     assert name_of(rendered) == name_of(source)
+
+
+def test_the_api_server_takes_the_example_for_artifact_hub(crd_installed: HalfCluster, namespace: str) -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    examples = yaml.safe_load(chart["annotations"]["artifacthub.io/crdsExamples"])
+    assert [example["kind"] for example in examples] == ["MultiThreadRunner"]
+    create = ("create", "--dry-run=server", f"--namespace={namespace}", "-f", "-")
+    assert crd_installed.kubectl(*create, input=yaml.safe_dump_all(examples)).stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -115,14 +137,14 @@ def test_what_running_workers_need_stays() -> None:
 def test_two_releases_share_no_cluster_wide_name() -> None:
     releases = [("a", "b-c"), ("a-b", "c"), ("pynenc-operator", "c"), ("a", "c")]
     names = [cluster_scoped(render(release=release, namespace=namespace)) for release, namespace in releases]
-    assert len(set.union(*names)) == sum(len(each) for each in names) == len(releases) * 5
+    assert len(set.union(*names)) == sum(len(each) for each in names) == len(releases) * 7
 
 
 def test_longest_names_are_accepted(half_cluster: HalfCluster) -> None:
     namespace = "n" * 63
     half_cluster.create_namespace(namespace, RESTRICTED)
     objects = render("crds.enabled=false", release="r" * 53, namespace=namespace)
-    half_cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(objects))
+    half_cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
 
 
 def test_one_list_decides_what_is_watched_and_what_may_be_touched() -> None:
@@ -134,7 +156,8 @@ def test_one_list_decides_what_is_watched_and_what_may_be_touched() -> None:
         ("team-b", "pynenc-operator.pynenc-system"),
         ("pynenc-system", "pynenc-operator-lease"),
     }
-    assert [name_of(o) for o in of_kind(objects, "ClusterRole")] == ["pynenc-operator-workers.pynenc-system"]
+    cluster_wide = {f"pynenc-operator-{role}.pynenc-system" for role in ("workers", "view", "edit")}
+    assert {name_of(o) for o in of_kind(objects, "ClusterRole")} == cluster_wide
     assert of_kind(objects, "ClusterRoleBinding") == []
 
 
@@ -151,33 +174,6 @@ def test_the_operator_is_told_its_names() -> None:
     [lease] = [r["resourceNames"] for o in of_kind(objects, "Role") for r in o["rules"] if "resourceNames" in r]
     assert lease == [told.lease_name]
     assert told.lease_namespace == "pynenc-system"
-
-
-@pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)
-def test_the_operator_understands_what_it_is_told(values: Path | None) -> None:
-    objects = render(values=values)
-    wanted = DEFAULTS | (yaml.safe_load(values.read_text()) if values else {})
-    told = OperatorConfig.from_environment(environment(objects))
-    assert list(told.watch_namespaces) == wanted["watchNamespaces"]
-    assert told.allow_local_backends == wanted["allowLocalBackends"]
-    assert told.log_level == wanted["logLevel"]
-    assert told.relaxed_x509 == wanted["relaxedX509"]
-    [deployment] = of_kind(objects, "Deployment")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["ports"] == [{"name": "http", "containerPort": told.port}]
-    assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False  # they would be unknown settings
-
-
-@pytest.mark.parametrize(
-    ("settings", "image"),
-    [
-        ((), "ghcr.io/pynenc/pynenc-operator:0.1.0"),
-        (('image.repository="localhost/pynenc-operator"', 'image.tag="dev"'), "localhost/pynenc-operator:dev"),
-    ],
-)
-def test_the_image_is_the_versions_unless_told(settings: tuple[str, ...], image: str) -> None:
-    [deployment] = of_kind(render(*settings), "Deployment")
-    assert [c["image"] for c in deployment["spec"]["template"]["spec"]["containers"]] == [image]
 
 
 def test_the_policy_is_strict_and_in_force() -> None:
@@ -197,6 +193,10 @@ def test_the_policy_is_strict_and_in_force() -> None:
         ('image.repo="x"', "repo"),
         ('watchNamespaces="team-a"', "watchNamespaces"),
         ("replicaCount=0", "replicaCount"),
+        ('tolerations=[{"kee":"gpu"}]', "kee"),
+        ('affinity={"podAntiAfinity":{}}', "podAntiAfinity"),
+        ('metrics.serviceMonitor.intervall="30s"', "intervall"),
+        ("serviceAccount.create=false", "serviceAccount/name"),
     ],
 )
 def test_helm_refuses_a_wrong_value_by_its_name(setting: str, named: str) -> None:
@@ -211,13 +211,27 @@ def test_helm_refuses_a_wrong_value_by_its_name(setting: str, named: str) -> Non
     [
         ((), "serves the MultiThreadRunners of all namespaces"),
         (('watchNamespaces=["team-a","team-b"]',), "of these namespaces: team-a, team-b"),
-        (("crds.enabled=false",), "did not install the CustomResourceDefinition"),
+        (("crds.enabled=false",), "WARNING: the cluster knows no MultiThreadRunner"),
         (("crds.keep=false",), "WARNING: crds.keep is false"),
+        (("rbac.aggregateClusterRoles=false",), "Nobody but the cluster's administrators may create"),
+        (("allowLocalBackends=true",), "WARNING: allowLocalBackends is true"),
+        (("replicaCount=2", 'sqlite.existingClaim="files"'), "The claim files has to be ReadWriteMany"),
     ],
 )
 def test_the_notes_say_what_to_do_next(settings: tuple[str, ...], says: str) -> None:
-    flags = [f"--set-json={setting}" for setting in settings]
-    done = helm("install", "r", str(CHART), "--namespace=pynenc-system", "--dry-run=client", *flags)
-    notes = done.stdout.partition("NOTES:")[2]
+    notes = notes_of(*settings)
     assert says in notes
     assert "kubectl --namespace pynenc-system rollout status deployment/r-pynenc-operator" in notes
+    assert "helm test r --namespace pynenc-system" in notes
+
+
+def test_the_notes_warn_of_nothing_that_is_right() -> None:
+    assert "WARNING" not in notes_of()
+    assert notes_of().rstrip().endswith("`kubectl explain multithreadrunner.spec` describes every field.")
+
+
+def notes_of(*settings: str) -> str:
+    flags = [f"--set-json={setting}" for setting in settings]
+    done = helm("install", "r", str(CHART), "--namespace=pynenc-system", "--dry-run=client", *flags)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("NOTES:")[2]

@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,8 +43,45 @@ def test_the_policy_names_no_other_annotation_of_ours() -> None:
     assert named == {key for key in contract.WORKER_WRITES if key.startswith(contract.PREFIX)}
 
 
+def chart_yaml() -> dict[str, Any]:
+    chart: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    return chart
+
+
+def annotation(name: str) -> Any:
+    """What the chart says of itself to Artifact Hub."""
+    return yaml.safe_load(chart_yaml()["annotations"][f"artifacthub.io/{name}"])
+
+
+def test_artifact_hub_is_told_of_the_definition() -> None:
+    definition = yaml.load(CRD.read_text(), yaml.CSafeLoader)
+    [told] = annotation("crds")
+    assert told["name"] == definition["metadata"]["name"]
+    assert told["kind"] == definition["spec"]["names"]["kind"]
+    assert [told["version"]] == [version["name"] for version in definition["spec"]["versions"]]
+
+
+def test_artifact_hub_is_told_of_the_image_and_licence() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    version = chart_yaml()["appVersion"]
+    assert [told["image"] for told in annotation("images")] == [f"{values['image']['repository']}:{version}"]
+    licence = re.search(r'^license = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert licence
+    assert annotation("license") == licence[1]
+
+
+def test_each_link_into_the_project_leads_somewhere() -> None:
+    files = [link["url"].partition("/blob/main/")[2] for link in annotation("links")]
+    assert len(list(filter(None, files))) == 2
+    assert all((ROOT / file).is_file() for file in files if file)
+
+
+def test_the_version_has_its_section_in_the_notes_on_upgrading() -> None:
+    assert f"\n### {chart_yaml()['version']}\n" in (CHART / "UPGRADING.md").read_text()
+
+
 def test_the_charts_version_is_the_projects() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    chart = chart_yaml()
     project = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert project
     assert chart["appVersion"] == project[1]

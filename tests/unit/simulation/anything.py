@@ -9,7 +9,7 @@ from tests.unit.simulation.scenario import Arrivals, Fates, Scenario, Span
 
 type Json = dict[str, Any]
 
-WORK_SECONDS: Final = 20.0  # of each thread
+WORK_SECONDS: Final = 15.0  # of each thread
 
 
 def scenario(seed: int) -> Scenario:
@@ -18,7 +18,7 @@ def scenario(seed: int) -> Scenario:
     moment = _moment(seed)
     if moment is not None:
         return moment(rng)
-    length = rng.uniform(6, 26)
+    length = rng.uniform(3, 16)
     spec = _spec(rng)
     changes = _spec_changes(rng, spec, length)
     smallest = min([spec["maxReplicas"], *(change.get("maxReplicas", 100) for _, change in changes)])
@@ -27,7 +27,7 @@ def scenario(seed: int) -> Scenario:
         spec=spec,
         timing=_timing(rng),
         fates=_fates(rng, spec),
-        long_rest=rng.random() < 0.1,
+        long_rest=rng.random() < 0.04,
         spec_changes=changes,
         broker_outages=_spans(rng, length, 0.2, (1, 10)),
         watch_stalls=_spans(rng, length, 0.3, (1, 10)),
@@ -48,7 +48,7 @@ def _moment(seed: int) -> worstmoments.Moment | None:
 
 
 def _spec(rng: random.Random) -> Json:
-    highest = rng.randint(1, 12)
+    highest = rng.randint(1, 8)
     # Where the backend shows its entries and who holds them, and where not.
     kind = rng.choice(("redis", "redis", "mongodb"))
     spec: Json = {
@@ -57,10 +57,10 @@ def _spec(rng: random.Random) -> Json:
         "minReplicas": rng.choice((0, 0, 0, rng.randint(0, highest))),
         "enforceMaxReplicas": rng.random() < 0.05,
         "maxThreads": rng.choice((1, 1, 2, 4)),
-        "idleTimeoutSeconds": rng.choice((1, 1, 2, 3, 10)),
+        "idleTimeoutSeconds": rng.choice((1, 1, 2, 2, 6)),
         "pollIntervalSeconds": rng.choice((1, 1, 3, 5)),
         "drainTimeoutSeconds": rng.choice((3600, 3600, 60, 10)),
-        "startDeadlineSeconds": rng.choice((30, 60)),
+        "startDeadlineSeconds": rng.choice((20, 40)),
         "rollout": {"maxSurge": rng.choice((0, 1, 1, 3))},
     }
     if rng.random() < 0.1:
@@ -100,7 +100,7 @@ def _bounded(arrivals: Arrivals, threads: int) -> Arrivals:
 
 
 def _timing(rng: random.Random) -> Timing:
-    start = rng.choice((1.0, 1.0, 3.0, 8.0))
+    start = rng.choice((1.0, 1.0, 2.0, 6.0))
     return Timing(
         request=rng.choice(((0.002, 0.02), (0.002, 0.02), (0.01, 0.8))),
         watch=rng.choice(((0.0, 0.2), (0.0, 0.2), (0.0, 2.0))),

@@ -169,14 +169,13 @@ class World:
             limit += SLACK_SECONDS  # a status that could not be written waits
         if self.audit.outcome.named:
             limit += RECOVERY_SECONDS
-        if "failures" in self.server.runner.get("status", {}):
-            limit += YOUNG_SECONDS  # a pod that lives for so long clears them
-            await asyncio.sleep(YOUNG_SECONDS)
         while written := await self._written_in(REST_SECONDS):
             if self.run.time > limit:
                 raise ViolationError(f"written at rest: {dict(written)}")
         if self.scenario.long_rest:
-            await asyncio.sleep(SETTLING_SECONDS)  # a queue depth alone waits for so long
+            # A queue depth alone waits for so long; failures until a pod that lives for so long clears them.
+            failures = "failures" in self.server.runner.get("status", {})
+            await asyncio.sleep(SETTLING_SECONDS + YOUNG_SECONDS * failures)
             if written := await self._written_in(LONG_REST_SECONDS):
                 raise ViolationError(f"written at rest: {dict(written)}")
         if not self._at_the_floor():

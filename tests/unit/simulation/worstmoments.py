@@ -21,7 +21,7 @@ def work_at_the_idle_timeout(rng: random.Random) -> Scenario:
     idle_timeout = rng.choice((1, 1, 2, 4))
     period = idle_timeout + rng.uniform(0.9, 3.0)
     return Scenario(
-        arrivals=loads.square_wave(rng.randint(1, 6), rng.uniform(0.3, 1.5), period, until=30),
+        arrivals=loads.square_wave(rng.randint(1, 6), rng.uniform(0.3, 1.5), period, until=20),
         spec={"maxReplicas": 6, "maxThreads": rng.choice((1, 2)), "idleTimeoutSeconds": idle_timeout},
         timing=SLOW,
     )
@@ -30,7 +30,7 @@ def work_at_the_idle_timeout(rng: random.Random) -> Scenario:
 def a_pin_to_and_fro(rng: random.Random) -> Scenario:
     """Drains are asked for, taken back and asked for again, faster than workers can report."""
     changes, at = [], 8.0
-    for number in range(rng.randint(4, 20)):
+    for number in range(rng.randint(4, 14)):
         changes.append((at, {"replicas": 5 if number % 2 else 1}))
         at += rng.uniform(0.1, 0.4) if number % 2 else rng.uniform(0.5, 1.5)
     return Scenario(
