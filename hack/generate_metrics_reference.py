@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from pynenc_operator import metrics, runnermetrics
 from pynenc_operator.backends import BrokerErrorKind
-from pynenc_operator.decision import Reason
 from pynenc_operator.families import Family, Kind
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.metrics import WorkerMetrics

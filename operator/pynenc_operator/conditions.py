@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator.consumption import SUSPECT_AGAIN_SECONDS
-from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.decision import Decision
 from pynenc_operator.model import Failures, Key, Orphans, QueueDepth, Trouble
 from pynenc_operator.pool import Pool
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 
 type Json = dict[str, Any]
@@ -26,9 +27,7 @@ NAME_TAKEN: Final = "NameTaken"
 DEMAND_NOT_CONSUMED: Final = "DemandNotConsumed"
 QUEUE_SHARED: Final = "QueueShared"
 RECOVERY_PENDING: Final = "RecoveryPending"
-# Reasons of DemandNotConsumed: of all workers, and of one.
-NOT_TAKEN: Final = "NotTaken"
-HANGS: Final = "WorkerHangs"
+IDLE_WORKER_HANGS: Final = "IdleWorkerHangs"
 
 _LIMITS: Final = {
     Reason.MAX_REPLICAS: "the queue asks for more pods than spec.maxReplicas allows",
@@ -86,6 +85,8 @@ def rfc3339(seconds: float) -> str:
 def compute(previous: Iterable[Json], report: Report, now: float) -> list[Json]:
     """Compute a runner's conditions; those of `previous` give the times of what has not changed."""
     before = {condition["type"]: condition for condition in previous}
+    if _suspects(report.decision):
+        before.pop(IDLE_WORKER_HANGS, None)  # each suspicion has its own time
     facts = report.facts
     wanted = [
         (READY, *_ready(report)),
@@ -96,7 +97,8 @@ def compute(previous: Iterable[Json], report: Report, now: float) -> list[Json]:
     ]
     special = {
         NAME_TAKEN: facts.name_taken,
-        DEMAND_NOT_CONSUMED: _not_consumed(report, now),
+        DEMAND_NOT_CONSUMED: _not_consumed(report.decision),
+        IDLE_WORKER_HANGS: _hangs(report, now),
         RECOVERY_PENDING: _recovery(report),
         QUEUE_SHARED: facts.queue_shared,
     }
@@ -175,20 +177,27 @@ def _progressing(report: Report) -> tuple[str, str, str]:
     return "True", "UpToDate", "all serving pods are of the present template"
 
 
-def _not_consumed(report: Report, now: float) -> Problem | None:
-    if report.decision.not_consumed:
+def _not_consumed(decision: Decision) -> Problem | None:
+    if decision.not_consumed:
         return Problem(
-            NOT_TAKEN,
+            "NotTaken",
             "idle workers leave queued work alone: check that producers and workers use the same backend and appId, "
             "and the workers' logs; meanwhile it adds no pods",
         )
-    asked = any(drain.reason is Reason.HANGING for drain in report.decision.drains)
+    return None
+
+
+def _suspects(decision: Decision) -> bool:
+    return any(drain.reason is Reason.HANGING for drain in decision.drains)
+
+
+def _hangs(report: Report, now: float) -> Problem | None:
     suspected = report.hang_suspected_at
-    if asked or (suspected is not None and now - suspected < SUSPECT_AGAIN_SECONDS):
+    if _suspects(report.decision) or (suspected is not None and now - suspected < SUSPECT_AGAIN_SECONDS):
         return Problem(
-            HANGS,
-            "a worker was idle for 30 s while others worked and the queue was never empty: it may hang, and was asked "
-            "to leave; see its log",
+            "AskedToLeave",
+            "a worker was idle for 30 s while the queue was never empty: it may hang, and was asked to leave; see its "
+            "log",
         )
     return None
 
@@ -197,7 +206,7 @@ def _recovery(report: Report) -> Problem | None:
     mend = "one worker hands them on; with spec.replicas 0, mode Paused or Shadow none is started: change that"
     if report.decision.unrecovered:
         return Problem("WorkerDied", f"a worker has died, and what it held waits to be queued again: {mend}")
-    if report.orphans:
+    if report.orphans and not report.pool.active:
         return Problem(
             "OrphanedInvocations",
             f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. Stay they so for 15 "

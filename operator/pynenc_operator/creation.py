@@ -6,16 +6,16 @@ latest after 20 s. A pod that goes makes room in a quota: then it is tried at on
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pynenc_operator.actuator import Outcome
 from pynenc_operator.conditions import Problem
-from pynenc_operator.decision import Decision, Reason
 from pynenc_operator.failures import retry_after
 from pynenc_operator.kube import Forbidden, Invalid, Kube, KubeError
 from pynenc_operator.model import Key
 from pynenc_operator.podspec import PodBuilder, template_hash
+from pynenc_operator.reason import Reason
 
 type Json = dict[str, Any]
 
@@ -53,8 +53,11 @@ class Creation:
         self._now = now
         self._attempts: dict[Key, _Attempts] = {}
 
-    async def check(self, key: Key, runner: Json) -> Verdict:
-        """Ask the API server once for each template; a mended template is asked about at once."""
+    async def check(self, key: Key, runner: Json, pods: int) -> Verdict:
+        """Ask the API server once for each template; a mended template is asked about at once.
+
+        `pods`: how many there are that have not ended.
+        """
         template = template_hash(runner["spec"])
         attempts = self._attempts.get(key)
         if attempts is None or attempts.template != template:
@@ -64,27 +67,28 @@ class Creation:
             try:
                 await self._kube.create_pod(key.namespace, pod, dry_run=True)
             except KubeError as error:
-                self._judge(attempts, error, 0)
+                self._judge(attempts, error, pods)
             else:
                 attempts.verdict = Verdict(valid=True)
         return attempts.verdict
 
     def quota_full(self, key: Key, pods: int) -> bool:
-        """Whether a quota has refused a pod, and none of the runner's `pods` has gone since."""
+        """Whether a quota has refused a pod, and none of the runner's `pods` that have not ended has gone since."""
         attempts = self._attempts[key]
         return attempts.limit is Reason.QUOTA and pods >= attempts.pods
 
-    def hold_back(self, key: Key, decision: Decision, pods: int) -> Decision:
-        """Take the creation out of a decision while a refused one waits for its next try. `pods`: how many exist."""
+    def is_held(self, key: Key, pods: int) -> bool:
+        """Whether a refused creation waits for its next try; room in a quota ends the wait."""
         attempts = self._attempts[key]
-        room = attempts.limit is Reason.QUOTA and not self.quota_full(key, pods)
-        if decision.create is None or room or self._now() >= attempts.not_before:
-            return decision
-        desired = decision.desired - decision.create.count
-        return replace(decision, create=None, desired=desired, limited=attempts.limit or decision.limited)
+        room = attempts.limit is Reason.QUOTA and pods < attempts.pods
+        return not room and self._now() < attempts.not_before
+
+    def limit(self, key: Key) -> Reason | None:
+        """What limits the pool while a creation is held back; None where the template is at fault."""
+        return self._attempts[key].limit
 
     def learn(self, key: Key, runner: Json, outcome: Outcome, pods: int) -> Verdict:
-        """Take in what came of creating pods."""
+        """Take in what came of creating pods; `pods`: how many there are that have not ended."""
         attempts = self._attempts[key]
         if outcome.refusal:
             self._judge(attempts, outcome.refusal, pods)

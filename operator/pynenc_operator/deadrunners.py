@@ -5,13 +5,13 @@ dead once its heartbeat in the backend has stood still for two minutes. And whil
 backend counts as held is nobody's, unless somebody else's runner works for the same app.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pynenc_operator.decision import Decision
-from pynenc_operator.model import Key, Observation, Orphans
-from pynenc_operator.podcache import PodCache, Vanished
+from pynenc_operator.model import Key, Observation, Orphans, WorkerPod
+from pynenc_operator.podcache import PodCache
 from pynenc_operator.pool import Pool
 from pynenc_operator.queuedepth import QueueDepths
 
@@ -23,6 +23,8 @@ BEAT_CHECK_SECONDS: Final = 30.0
 # How often the backend is asked who holds what while no worker lives, and while something stands.
 AT_ZERO_SECONDS: Final = 120.0
 ORPHANS_CHECK_SECONDS: Final = 30.0
+# Before the last pod goes it is asked anew, unless it just was: in Shadow that pod does not go.
+LAST_POD_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -44,26 +46,32 @@ class DeadRunners:
         self._beats_due: dict[Key, float] = {}
         self._orphans_due: dict[Key, float] = {}
 
-    async def vanished(self, key: Key, owner_uid: str) -> tuple[str, ...]:
-        """Ids of workers that are dead and whose pods are gone; what somebody has recovered is settled."""
-        pods = self._pods.of(key)
+    async def vanished(self, key: Key, pods: Iterable[WorkerPod], owner_uid: str) -> tuple[str, ...]:
+        """Ids of workers that are dead though no container was seen to end; what somebody has recovered is settled.
+
+        `pods` are those of the runner that are there: one on a lost node is as good as gone.
+        """
+        pods = tuple(pods)
         self._pods.settle(key, [runner_id for pod in pods for runner_id in pod.recovered])
         gone = [one for one in self._pods.vanished(key) if one.owner_uid == owner_uid]
-        unsure = [one for one in gone if not one.ended]
+        unsure = [one.uid for one in gone if not one.ended] + [pod.uid for pod in pods if _cut_off(pod)]
         if unsure and self._now() >= self._beats_due.get(key, 0.0):
             self._beats_due[key] = self._now() + BEAT_CHECK_SECONDS
             await self._check_beats(key, unsure)
         beats = self._beats.get(key, {})
-        return tuple(one.uid for one in gone if one.ended or self._stands_still(beats.get(one.uid)))
+        ended = [one.uid for one in gone if one.ended]
+        return (*ended, *(uid for uid in unsure if self._stands_still(beats.get(uid))))
 
     async def orphans(self, key: Key, seen: Observation, pool: Pool, decision: Decision) -> Orphans | None:
         """What the backend counts as held though no worker of ours holds anything; asked now and then only."""
-        works = pool.active or pool.starting or pool.draining or pool.silent or any(p.terminating for p in seen.pods)
+        ending = [pod for pod in seen.pods if pod.terminating and pod.owns and pod.uid not in seen.vanished]
+        works = pool.active or pool.starting or pool.draining or pool.silent or ending
         if works or seen.depth is None or (decision.desired and seen.orphans is None):
             return seen.orphans
         now = self._now()
         last_pod_goes = pool.serving and not decision.desired
-        if now < self._orphans_due.get(key, 0.0) and not last_pod_goes:
+        due = self._orphans_due.get(key, 0.0)
+        if now < (due - AT_ZERO_SECONDS + LAST_POD_SECONDS if last_pod_goes else due):
             return seen.orphans
         self._orphans_due[key] = now + AT_ZERO_SECONDS
         held = await self._depths.held(key)
@@ -82,14 +90,15 @@ class DeadRunners:
         for memory in memories:
             memory.pop(key, None)
 
-    async def _check_beats(self, key: Key, unsure: list[Vanished]) -> None:
-        found = await self._depths.heartbeats(key, *(one.uid for one in unsure))
+    async def _check_beats(self, key: Key, unsure: list[str]) -> None:
+        found = await self._depths.heartbeats(key, *unsure)
         if found is None:
+            self._beats.pop(key, None)  # while nobody can be heard, nobody's silence means anything
             if not self._depths.can_tell(key):  # pynenc's own recovery finds them in its time
-                self._pods.settle(key, [one.uid for one in unsure])
+                self._pods.settle(key, unsure)
             return
         last = {beat.runner_id: beat.last for beat in found}
-        self._pods.settle(key, [one.uid for one in unsure if one.uid not in last])  # it ended in order
+        self._pods.settle(key, [uid for uid in unsure if uid not in last])  # it ended in order
         beats = self._beats.setdefault(key, {})
         self._beats[key] = {
             runner_id: beats[runner_id]
@@ -108,3 +117,9 @@ class DeadRunners:
             return True  # unknown: nothing is concluded
         ours = {pod.uid for pod in seen.pods} | {one.uid for one in self._pods.vanished(key)}
         return any(beat.runner_id not in ours and self._now() - beat.last < DEAD_AFTER_SECONDS for beat in found)
+
+
+def _cut_off(pod: WorkerPod) -> bool:
+    """Whether a pod is being deleted, or called failed, without a word of its kubelet: its node may be lost."""
+    deleted = pod.terminating and not pod.ready
+    return pod.owns and not pod.container_ended and (deleted or pod.ended)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.decision import CancelDrain, Delete, Drain, Mark, Name, Reason, Step
+from pynenc_operator.decision import CancelDrain, Delete, Drain, Mark, Name, Step
+from pynenc_operator.reason import Reason
 
 type Json = dict[str, Any]
 

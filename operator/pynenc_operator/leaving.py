@@ -7,9 +7,10 @@ pods are never asked for idleness.
 from collections.abc import Iterator
 
 from pynenc_operator import pool as pools
-from pynenc_operator.decision import CancelDrain, Delete, Drain, Reason
+from pynenc_operator.decision import CancelDrain, Delete, Drain
 from pynenc_operator.model import DrainCause, DrainRequest, QueueDepth, WorkerPod
 from pynenc_operator.pool import Pool
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 

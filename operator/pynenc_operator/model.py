@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Self
 
+from pynenc_operator.reason import Reason
 from pynenc_worker.contract import WorkerState
 
 
@@ -82,6 +83,7 @@ class WorkerPod:
     owner_uid: str = ""  # of the controller's ownerReference: a label does not make a pod ours
     terminating: bool = False
     ended: bool = False
+    container_ended: bool = False  # said by the kubelet; a pod of a lost node is only called ended
     failed: bool = False  # ended otherwise than by exit code 0
     ended_at: float | None = None
     container_started: bool = False
@@ -99,17 +101,22 @@ class WorkerPod:
     @property
     def died(self) -> bool:
         """Whether its worker has ended without a word. Before its first report it held nothing that could be lost."""
-        return self.ended and self.status is not None and self.status.state is not WorkerState.DRAINED
+        return self.container_ended and self.owns
+
+    @property
+    def owns(self) -> bool:
+        """Whether its worker may hold invocations: it has reported, and has not said that it drained."""
+        return self.status is not None and self.status.state is not WorkerState.DRAINED
 
     @property
     def drain(self) -> DrainRequest | None:
-        """The open drain request; one that is not ours counts as asked for idleness at creation."""
+        """The open drain request; one that is not ours counts as asked at creation, because there are too many."""
         if not self.drain_request:
             return None
         try:
             return DrainRequest.parse(self.drain_request)
-        except ValueError:
-            return DrainRequest(DrainCause.IDLE, self.created)
+        except (ValueError, OverflowError):
+            return DrainRequest(DrainCause.ABOVE_MAXIMUM, self.created)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,10 @@ class Observation:
     broker_down_since: float | None = None
     start_seconds: int | None = None  # learned: from a pod's creation to its first report
     quota_full: bool = False  # a pod was refused for the quota, and none has gone since
+    creation_held: bool = False  # a refused creation waits for its next try
+    held_for: Reason | None = None  # what to say of that, where it is a limit
     vanished: tuple[str, ...] = ()  # ids of dead runners whose pods are gone
     orphans: Orphans | None = None
     not_consumed_since: float | None = None  # since when idle workers have left queued work alone
-    hang_suspected_at: float | None = None  # when an idle worker was last asked to leave for that
+    hang_suspected_at: float | None = None  # when an idle worker was last asked to leave because it may hang
+    recovery_since: float | None = None  # since when dead workers' invocations wait

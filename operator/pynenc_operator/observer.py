@@ -8,7 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from pynenc_operator.conditions import BROKER_REACHABLE, DEMAND_NOT_CONSUMED, HANGS, NOT_TAKEN, Problem
+from pynenc_operator.conditions import (
+    BROKER_REACHABLE,
+    DEMAND_NOT_CONSUMED,
+    IDLE_WORKER_HANGS,
+    RECOVERY_PENDING,
+    Problem,
+)
 from pynenc_operator.creation import Creation
 from pynenc_operator.deadrunners import DeadRunners
 from pynenc_operator.failures import assess
@@ -42,6 +48,10 @@ class Observer:
         """The pods that this runner's object owns; a label alone makes none its own."""
         return tuple(pod for pod in self._pods.of(key) if pod.owner_uid == runner["metadata"]["uid"])
 
+    def places(self, key: Key, runner: Json) -> int:
+        """How many of a quota's places its pods take: those that have not ended."""
+        return sum(not pod.ended for pod in self.own_pods(key, runner))
+
     async def observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, Problem | None]:
         """See a runner, and what stands in the way of counting its queue."""
         pods = self.own_pods(key, runner)
@@ -54,13 +64,13 @@ class Observer:
             failures=parse_failures(known),
             broker_down_since=_earlier(reading.down_since, condition_since(known, BROKER_REACHABLE, "False")),
             start_seconds=learn_start_seconds(known.get("startSeconds"), self._pods.take_start(key)),
-            quota_full=self._creation.quota_full(key, len(pods)),
-            vanished=await self._dead.vanished(key, runner["metadata"]["uid"]),
+            vanished=await self._dead.vanished(key, pods, runner["metadata"]["uid"]),
             orphans=parse_orphans(known),
-            not_consumed_since=condition_since(known, DEMAND_NOT_CONSUMED, "True", NOT_TAKEN),
-            hang_suspected_at=condition_since(known, DEMAND_NOT_CONSUMED, "True", HANGS),
+            not_consumed_since=condition_since(known, DEMAND_NOT_CONSUMED, "True"),
+            hang_suspected_at=condition_since(known, IDLE_WORKER_HANGS, "True"),
+            recovery_since=condition_since(known, RECOVERY_PENDING, "True"),
         )
-        seen = replace(seen, failures=assess(spec, seen, self._now()))
+        seen = self._judged(key, spec, seen)
         if decide(spec, seen, self._now()).recount:
             await asyncio.sleep(RECOUNT_SECONDS)
             seen = await self.again(key, runner, spec, seen, recount=True)
@@ -75,8 +85,22 @@ class Observer:
         pods = self.own_pods(key, runner)
         earlier = before.depth if before.depth and (recount or before.depth.recount is not None) else None
         depth = (await self._depths.read(key, runner, earlier)).depth
-        seen = replace(before, pods=pods, depth=depth, quota_full=self._creation.quota_full(key, len(pods)))
-        return replace(seen, failures=assess(spec, seen, self._now()))
+        return self._judged(key, spec, replace(before, pods=pods, depth=depth))
+
+    def with_pods(self, key: Key, runner: Json, spec: RunnerSpec, before: Observation) -> Observation:
+        """What is seen after something was done: the same, with the pods that the cache has now."""
+        return self._judged(key, spec, replace(before, pods=self.own_pods(key, runner)))
+
+    def _judged(self, key: Key, spec: RunnerSpec, seen: Observation) -> Observation:
+        """With what follows from the pods: failures, and whether one may be made."""
+        pods = sum(not pod.ended for pod in seen.pods)
+        return replace(
+            seen,
+            quota_full=self._creation.quota_full(key, pods),
+            creation_held=self._creation.is_held(key, pods),
+            held_for=self._creation.limit(key),
+            failures=assess(spec, seen, self._now()),
+        )
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""

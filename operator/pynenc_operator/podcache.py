@@ -12,14 +12,13 @@ from typing import Any
 from pynenc_operator import labels
 from pynenc_operator.model import Key, WorkerPod
 from pynenc_operator.resource import parse_pod
-from pynenc_worker.contract import WorkerState
 
 type Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """A worker whose pod is gone though it had reported and not said that it drained. `ended`: it was seen to end."""
+    """A worker whose pod is gone though it owned something. `ended`: its container was seen to end."""
 
     uid: str
     owner_uid: str
@@ -50,7 +49,8 @@ class PodCache:
         new = parse_pod(body)
         old = self._pods.get(key, {}).get(new.name)
         if event.get("type") == "DELETED":
-            self._deleted.setdefault(key, set()).add(new.uid)
+            if old is not None:
+                self._deleted.setdefault(key, set()).add(new.uid)
             return key if self._drop(key, new, now) else None
         if not self._take(key, new, now):
             return None
@@ -59,15 +59,20 @@ class PodCache:
 
     def put(self, key: Key, pod: Json, now: float) -> None:
         """Take in a pod as an answer to a write shows it, before the watch does."""
-        self._take(key, parse_pod(pod), now)
+        view = parse_pod(pod)
+        if view.uid not in self._deleted.get(key, set()):
+            self._take(key, view, now)
 
-    def list_begins(self, key: Key) -> frozenset[str]:
-        """Uids of the pods known now: what `replace` needs to tell what is gone from what came during the LIST."""
+    def list_begins(self, key: Key) -> dict[str, str]:
+        """Uids and versions of the pods known now: what `replace` needs to tell what came while the LIST was made."""
         self._deleted.pop(key, None)
-        return frozenset(pod.uid for pod in self.of(key))
+        return {pod.uid: pod.resource_version for pod in self.of(key)}
 
-    def replace(self, key: Key, pods: Iterable[Json], known: frozenset[str], now: float) -> None:
-        """Make a runner's slice what a LIST shows, but for what the watch has shown since that LIST began."""
+    def replace(self, key: Key, pods: Iterable[Json], known: dict[str, str], now: float) -> None:
+        """Make a runner's slice what a LIST shows, but for what the watch has shown since that LIST began.
+
+        A view from before is replaced whatever its version: after a restored backup of etcd they begin lower again.
+        """
         listed = [parse_pod(pod) for pod in pods]
         deleted = self._deleted.get(key, set())
         there = {view.uid for view in listed}
@@ -76,7 +81,7 @@ class PodCache:
                 self._drop(key, view, now)
         for view in listed:
             if view.uid not in deleted:
-                self._take(key, view, now)
+                self._take(key, view, now, older_than=known.get(view.uid))
 
     def vanished(self, key: Key) -> tuple[Vanished, ...]:
         """Workers that went without a word."""
@@ -97,12 +102,14 @@ class PodCache:
         """The slowest start seen since the last call: seconds from a pod's creation to its first report."""
         return self._starts.pop(key, None)
 
-    def _take(self, key: Key, new: WorkerPod, now: float) -> bool:
+    def _take(self, key: Key, new: WorkerPod, now: float, older_than: str | None = None) -> bool:
         """Take a view in, unless a newer one is known; resource versions grow with each write."""
         pods = self._pods.setdefault(key, {})
         old = pods.get(new.name)
-        if old is not None and int(new.resource_version) <= int(old.resource_version):
+        outdated = old is not None and old.resource_version == older_than
+        if old is not None and not outdated and int(new.resource_version) <= int(old.resource_version):
             return False
+        self.settle(key, [new.uid])
         if old is not None and old.uid != new.uid:
             self._drop(key, old, now)
         pods[new.name] = new
@@ -117,9 +124,8 @@ class PodCache:
         if known is None or known.uid != last.uid:
             return False
         del pods[last.name]
-        silent = last.status is not None and last.status.state is not WorkerState.DRAINED and not last.recovered_by
-        if silent:
-            gone = Vanished(last.uid, last.owner_uid, now, last.ended)
+        if last.owns and not last.recovered_by:
+            gone = Vanished(last.uid, last.owner_uid, now, last.container_ended)
             self._vanished.setdefault(key, {})[last.uid] = gone
         return True
 
@@ -137,7 +143,7 @@ class RunnerCache:
         if event.get("type") == "DELETED":
             self._runners.pop(key, None)
         else:
-            self._runners[key] = body
+            self.put(body)
         return key
 
     def get(self, key: Key) -> Json | None:
@@ -145,8 +151,13 @@ class RunnerCache:
         return self._runners.get(key)
 
     def put(self, runner: Json) -> None:
-        """Take in a runner as an answer to a write shows it."""
-        self._runners[Key(runner["metadata"]["namespace"], runner["metadata"]["name"])] = runner
+        """Take in a runner, unless a newer version of it is known."""
+        meta = runner["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        known = self._runners.get(key, {}).get("metadata", {})
+        same = known.get("uid") == meta["uid"]
+        if not same or int(meta.get("resourceVersion", 0)) >= int(known.get("resourceVersion", 0)):
+            self._runners[key] = runner
 
     def replace(self, runners: Iterable[Json]) -> set[Key]:
         """Make the whole cache what a LIST shows; the keys that are gone or were not known."""

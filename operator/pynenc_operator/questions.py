@@ -16,6 +16,8 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 # Statuses in which an invocation is in a runner's hands.
 _HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
+# Redis looks through this many entries in a fraction of a millisecond.
+_MOST_LOOKED_AT: Final = 10_000
 # Backends that can tell cheaply who holds what.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
 
@@ -60,10 +62,16 @@ class CountQueue:
             pipe.llen(key)
             pipe.lindex(key, -1)
             if self.since is not None:
-                pipe.lpos(key, self.since, maxlen=max(1, self.upto))
+                pipe.lpos(key, self.since, maxlen=min(max(1, self.upto), _MOST_LOOKED_AT))
             waiting, newest, *position = pipe.execute()
-        stayed = None if not position else 0 if position[0] is None else int(position[0]) + 1
+        stayed = None if not position else self._stayed(position[0], int(waiting))
         return QueueCount(int(waiting), newest.decode() if newest else None, stayed)
+
+    def _stayed(self, position: int | None, waiting: int) -> int:
+        """How many have stayed; of more than are looked at, as many as could have."""
+        if position is not None:
+            return int(position) + 1
+        return min(self.upto, waiting) if self.upto > _MOST_LOOKED_AT else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,15 @@ from pynenc_operator.broker import BackendSource
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth
-from pynenc_operator.questions import TELL_WHO_HOLDS, CountHeld, CountQueue, Heartbeat, OldestEntry, ReadHeartbeats
+from pynenc_operator.questions import (
+    TELL_WHO_HOLDS,
+    CountHeld,
+    CountQueue,
+    Heartbeat,
+    OldestEntry,
+    QueueCount,
+    ReadHeartbeats,
+)
 
 type Json = dict[str, Any]
 
@@ -40,26 +48,37 @@ class DepthWindow:
     told: Problem | None = None  # of the present outage
     waiting_since: float | None = None
     fell_at: float | None = None
+    newest: str | None = None
 
-    def counted(self, now: float, count: int) -> QueueDepth:
-        """Take a count in."""
+    def next_question(self) -> CountQueue:
+        """How many wait, and how many of those that did at the last count."""
+        if self.newest is None or not self.counts:
+            return CountQueue()
+        return CountQueue(self.newest, self.counts[-1][1])
+
+    def counted(self, now: float, count: QueueCount) -> QueueDepth:
+        """Take a count in. What has waited at no two counts in a row has met a worker that takes work."""
         self.down_since = self.told = None
-        if self.counts and count < self.counts[-1][1]:
+        self.newest = count.newest
+        if self.counts and count.waiting < self.counts[-1][1]:
             self.fell_at = now
-        if not count:
+        if not count.waiting:
             self.waiting_since = None
-        elif self.waiting_since is None:
+        elif self.waiting_since is None or count.stayed == 0:
             self.waiting_since = now
+        return self._depth(now, count.waiting)
+
+    def _depth(self, now: float, count: int) -> QueueDepth:
         self.counts.append((now, count))
         while self.counts[0][0] < now - PEAK_SECONDS and len(self.counts) > 1:
             self.counts.popleft()
         peak = max(seen for at, seen in self.counts if at >= now - PEAK_SECONDS)
-        return QueueDepth(count, peak, waiting_since=self.waiting_since, fell_at=self.fell_at)
+        return QueueDepth(count, peak, newest=self.newest, waiting_since=self.waiting_since, fell_at=self.fell_at)
 
     def failed(self, now: float) -> float:
         """Take a failed count in; since when counts have failed."""
         self.counts.clear()
-        self.waiting_since = None
+        self.waiting_since = self.newest = None
         if self.down_since is None:
             self.down_since = now
         return self.down_since
@@ -93,7 +112,9 @@ class QueueDepths:
         A refused password makes the Secret be read again for the next count.
         """
         window = self._windows.setdefault(key, DepthWindow())
-        question = CountQueue(before.newest, before.count) if before and before.newest else CountQueue()
+        question = window.next_question()
+        if before and before.newest:
+            question = CountQueue(before.newest, before.count)
         try:
             backend = await self._credentials.backend(key, runner)
             self._remember(key, backend)
@@ -106,7 +127,7 @@ class QueueDepths:
                 self._credentials.refresh(key)
             problem = window.tell(Problem(str(error.kind), str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
-        depth = replace(window.counted(self._now(), count.waiting), newest=count.newest)
+        depth = window.counted(self._now(), count)
         if before is not None:
             stayed = 0 if before.count == 0 else count.stayed
             depth = replace(depth, count=before.count, newest=before.newest, recount=count.waiting, stayed=stayed)
@@ -134,8 +155,8 @@ class QueueDepths:
             return None
 
     def can_tell(self, key: Key) -> bool:
-        """Whether `held`, `heartbeats` and `oldest` are known for this backend at all."""
-        return key in self._backends and self._backends[key].kind in TELL_WHO_HOLDS
+        """Whether this backend can tell of `held`, `heartbeats` and `oldest` at all; one not known yet may."""
+        return key not in self._backends or self._backends[key].kind in TELL_WHO_HOLDS
 
     def shared(self, key: Key) -> Problem | None:
         """What to say of a runner whose queue another one counts as its own, too: both would make pods for it."""

@@ -16,6 +16,8 @@ from pynenc_operator.pool import Pool
 
 # The answer is one annotation of at most 1,024 characters: 27 ids of 36 fit.
 MOST_NAMED: Final = 25
+# A worker answers about 70 s after it was asked; one that has not for so long may hang, and another one is asked.
+ANSWER_SECONDS: Final = 600.0
 # pynenc's runner_considered_dead_after, 10 minutes, and 5 for a start and its turn.
 ORPHANS_SECONDS: Final = 900.0
 
@@ -27,49 +29,61 @@ class Recovery:
     steps: tuple[Name | Mark, ...] = ()
     waiting: tuple[str, ...] = ()
     orphaned: bool = False
+    silent: int = 0  # workers that were asked and have not answered for too long
 
     @property
-    def wants_worker(self) -> bool:
-        """Whether rule 8 raises the floor to 1."""
-        return bool(self.waiting) or self.orphaned
+    def floor(self) -> int:
+        """How many workers rule 8 wants: one that recovers, beside those that should have."""
+        return 1 + self.silent if self.waiting or self.orphaned else 0
 
 
 def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     """Decide who recovers what; the same whoever decides, and nothing once all of it is done."""
     answered = {runner_id: pod for pod in seen.pods for runner_id in pod.recovered}
+    settled = {pod.uid for pod in seen.pods if pod.recovered_by}
     dead = sorted((pod for pod in seen.pods if pod.died and not pod.recovered_by), key=_by_death)
-    open_names = [runner_id for pod in seen.pods for runner_id in pod.recover if runner_id not in pod.recovered]
+    open_names = [name for pod in seen.pods if not pod.recovered_by for name in _open(pod)]
     ids = dict.fromkeys((*(pod.uid for pod in dead), *seen.vanished, *open_names))
-    waiting = tuple(runner_id for runner_id in ids if runner_id not in answered)
-    marks = tuple(Mark(pod, answered[pod.uid].name) for pod in dead if pod.uid in answered)
-    return Recovery((*marks, *_names(pool, waiting, dead)), waiting, _orphaned(seen, now))
+    waiting = tuple(runner_id for runner_id in ids if runner_id not in answered and runner_id not in settled)
+    workers = (*pool.idle, *pool.active)
+    named = {runner_id for pod in workers for runner_id in pod.recover}
+    # What a dead recoverer had not done has to stand elsewhere before its own list is called settled.
+    done = [pod for pod in dead if pod.uid in answered and set(_open(pod)) <= named | answered.keys() | settled]
+    late = seen.recovery_since is not None and now - seen.recovery_since > ANSWER_SECONDS and seen.depth is not None
+    silent = frozenset(pod.uid for pod in workers if late and _open(pod))
+    marks = tuple(Mark(pod, answered[pod.uid].name) for pod in done)
+    return Recovery((*marks, *_names(pool, waiting, dead, silent)), waiting, _orphaned(seen, now), len(silent))
 
 
-def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod]) -> tuple[Name, ...]:
-    """New lists for living workers: what is not answered yet stays named, and an answer until it is written down."""
+def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod], silent: frozenset[str]) -> tuple[Name, ...]:
+    """New lists for living workers: what is not answered yet stays named, and an answer until it is written down.
+
+    What stands on workers that have been `silent` for too long is named on another one as well.
+    """
     workers = (*pool.idle, *pool.active)
     unmarked = {pod.uid for pod in dead}
     lists = {
         pod.uid: [name for name in pod.recover if name not in pod.recovered or name in unmarked] for pod in workers
     }
-    named = {runner_id for names in lists.values() for runner_id in names}
-    recoverer = _recoverer(pool)
+    named = {runner_id for uid, names in lists.items() if uid not in silent for runner_id in names}
+    recoverer = _recoverer(pool, silent)
     if recoverer is not None:
-        fresh = [runner_id for runner_id in waiting if runner_id not in named]
+        fresh = [runner_id for runner_id in waiting if runner_id not in named and runner_id != recoverer.uid]
         names = lists[recoverer.uid]
         names += fresh[: max(0, MOST_NAMED - len(names))]
     return tuple(Name(pod, tuple(lists[pod.uid])) for pod in workers if tuple(lists[pod.uid]) != pod.recover)
 
 
-def _recoverer(pool: Pool) -> WorkerPod | None:
+def _recoverer(pool: Pool, silent: frozenset[str]) -> WorkerPod | None:
     """The one that already recovers, else one that will stay: of the present template, idle, the newest."""
     workers = (*pools.newest_first(pool.idle), *pools.newest_first(pool.active))
-    return min(workers, key=lambda pod: (not _is_recovering(pod), pool.is_old(pod)), default=None)
+    able = [pod for pod in workers if pod.uid not in silent]
+    return min(able, key=lambda pod: (not _open(pod), pool.is_old(pod)), default=None)
 
 
-def _is_recovering(pod: WorkerPod) -> bool:
-    """Whether a worker has been asked to recover somebody and has not answered yet."""
-    return bool(set(pod.recover) - set(pod.recovered))
+def _open(pod: WorkerPod) -> list[str]:
+    """Whom a worker was asked to recover and has not answered for."""
+    return [runner_id for runner_id in pod.recover if runner_id not in pod.recovered]
 
 
 def _orphaned(seen: Observation, now: float) -> bool:

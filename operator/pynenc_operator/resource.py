@@ -46,6 +46,7 @@ def parse_pod(pod: Json) -> WorkerPod:
         template_hash=meta.get("labels", {}).get(labels.TEMPLATE_HASH, ""),
         terminating="deletionTimestamp" in meta,
         ended=bool(terminated) or finished,
+        container_ended=bool(terminated),
         failed=terminated.get("exitCode") != 0 if terminated else status.get("phase") == "Failed",
         ended_at=parse_time(ended_at) if ended_at else None,
         container_started=bool(terminated) or "running" in state or bool(worker.get("lastState")),
@@ -125,9 +126,9 @@ def parse_orphans(status: Json) -> Orphans | None:
     return Orphans(known["count"], parse_time(known["since"])) if known else None
 
 
-def condition_since(runner_status: Json, kind: str, status: str, reason: str | None = None) -> float | None:
-    """Since when a condition has had a status, for this reason where one is given; None if it has not."""
+def condition_since(runner_status: Json, kind: str, status: str) -> float | None:
+    """Since when a condition has had a status; None if it has not."""
     for condition in runner_status.get("conditions", ()):
-        if (condition["type"], condition["status"]) == (kind, status) and reason in (None, condition["reason"]):
+        if (condition["type"], condition["status"]) == (kind, status):
             return parse_time(condition["lastTransitionTime"])
     return None

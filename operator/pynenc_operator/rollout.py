@@ -9,9 +9,10 @@ one old pod makes room for the first new one.
 from dataclasses import dataclass
 
 from pynenc_operator import pool as pools
-from pynenc_operator.decision import Delete, Drain, Reason
+from pynenc_operator.decision import Delete, Drain
 from pynenc_operator.model import DrainCause, DrainRequest, WorkerPod
 from pynenc_operator.pool import Pool
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import RunnerSpec
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pynenc_operator.conditions import Report
-from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Reason, Step
+from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Step
 from pynenc_operator.failures import YOUNG_SECONDS
 from pynenc_operator.families import DRAIN_SECONDS, POD_SECONDS, Distribution
 from pynenc_operator.model import WorkerPod
+from pynenc_operator.reason import Reason
 from pynenc_worker.contract import WorkerState
 
 type Json = dict[str, Any]
@@ -202,7 +203,7 @@ def start_failure(pod: WorkerPod, *, silent: bool) -> str | None:
     known = _START_FAILURES.get(pod.trouble.reason) if pod.trouble else None
     if pod.ended:
         early = pod.started_at is None or (pod.ended_at or pod.created) - pod.started_at <= YOUNG_SECONDS
-        return known or CRASH if pod.status is None or (pod.died and early) else None
+        return known or CRASH if pod.status is None or (pod.owns and early) else None
     if pod.status is not None:
         return None
     if silent:

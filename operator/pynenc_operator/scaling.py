@@ -24,9 +24,10 @@ from dataclasses import dataclass
 
 from pynenc_operator import consumption, failures, leaving, recovery, rollout
 from pynenc_operator import pool as pools
-from pynenc_operator.decision import CancelDrain, Create, Decision, Delete, Drain, Reason
+from pynenc_operator.decision import CancelDrain, Create, Decision, Delete, Drain
 from pynenc_operator.model import Observation, QueueDepth
 from pynenc_operator.pool import Pool
+from pynenc_operator.reason import Reason
 from pynenc_operator.recovery import Recovery
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 
@@ -37,11 +38,12 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
     One direction at a time: what is needed more of is not given up in the same breath, and a change of
     template waits for both.
     """
-    pool = consumption.with_suspect(pools.classify(spec, seen, now), seen, now)
+    pool = pools.classify(spec, seen, now)
     dead = recovery.plan(pool, seen, now)
     if spec.mode is Mode.PAUSED:
         return _paused(pool, dead)
     not_consumed = consumption.not_consumed(pool, seen, now)
+    pool = consumption.with_suspect(pool, seen, now, not_consumed=not_consumed)
     depth = consumption.demand_of_one(spec, seen.depth) if not_consumed and seen.depth else seen.depth
     need = _need(spec, seen, pool, depth, dead, now)
     growth = _grow(spec, seen, pool, need, now)
@@ -55,7 +57,7 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
     if not growth.moves and not going and seen.depth is not None:
         change = rollout.roll_out(spec, pool, need.cap, need.unmet, now, quota_full=seen.quota_full)
         going = change.leaving
-        if change.first_new_pod and failures.trials_left(seen, now) != 0:
+        if change.first_new_pod and failures.trials_left(seen, now) != 0 and not seen.creation_held:
             growth = _Growth(count=1, reason=Reason.TEMPLATE)
     wanted_again = {cancel.pod.uid for cancel in growth.cancels}
     return Decision(
@@ -113,9 +115,9 @@ def _need(
     spec: RunnerSpec, seen: Observation, pool: Pool, depth: QueueDepth | None, dead: Recovery, now: float
 ) -> _Need:
     floor, floor_reason = _floor(spec, seen, now)
-    if not floor and dead.wants_worker and spec.pin is None and spec.max_replicas:
-        floor, floor_reason = 1, Reason.WORKER_DIED if dead.waiting else Reason.ORPHANS
     cap = spec.max_replicas if spec.pin is None else spec.pin
+    if spec.pin is None and floor < min(dead.floor, cap):
+        floor, floor_reason = min(dead.floor, cap), Reason.WORKER_DIED if dead.waiting else Reason.ORPHANS
     unmet, recount = _unmet_demand(spec, pool, depth)
     could_grow = cap > len(pool.live) or bool(pool.draining)
     return _Need(cap, floor, floor_reason, max(0, floor - pool.serving), unmet, recount and could_grow)
@@ -126,6 +128,8 @@ def _grow(spec: RunnerSpec, seen: Observation, pool: Pool, need: _Need, now: flo
     reason = need.floor_reason if need.missing >= need.unmet else Reason.QUEUE_DEPTH
     cancels = leaving.taken_back(spec, pool, need.cap, need.missing, need.unmet, reason)
     short = max(0, max(need.missing, need.unmet) - len(cancels))
+    if short and seen.creation_held:
+        return _Growth(reason, cancels, limited=seen.held_for)
     limits = {
         Reason.MAX_REPLICAS if spec.pin is None else Reason.PINNED: max(0, need.cap - len(pool.live)),
         Reason.SCALE_UP_LIMIT: max(need.missing, _scale_up_allowance(spec, seen, now)),

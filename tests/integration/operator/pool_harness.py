@@ -13,7 +13,7 @@ from pynenc_operator.kube import Kube
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
-from pynenc_operator.questions import Heartbeat
+from pynenc_operator.questions import Heartbeat, QueueCount
 from pynenc_operator.queuedepth import DepthWindow, Reading
 from pynenc_operator.reconciler import Reconciler
 from pynenc_worker import contract
@@ -35,7 +35,7 @@ class SetDepths:
         if self.depth is None:
             return Reading(problem=Problem("Unreachable", "down"), down_since=self._window.failed(self.now))
         self.now += 3  # each count stands alone: no peak of an earlier one
-        depth = self._window.counted(self.now, self.depth)
+        depth = self._window.counted(self.now, QueueCount(self.depth))
         if before is not None:
             depth = replace(depth, count=before.count, recount=self.depth)
         return Reading(depth=depth)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from pynenc_operator.consumption import LEFT_ALONE_SECONDS, SUSPECT_AGAIN_SECONDS
-from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.decision import Decision
 from pynenc_operator.model import DrainCause, DrainRequest, Observation, QueueDepth, WorkerPod
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
@@ -24,12 +25,30 @@ def asked(decision: Decision) -> list[tuple[str, Reason]]:
 
 
 def test_work_that_idle_workers_leave_alone_adds_no_pods_and_holds_only_one() -> None:
-    decision = decide(RunnerSpec(), waiting(idle("a", 99), idle("b", 98), idle("c", LONG)), NOW)
-    assert decision.not_consumed
-    assert decision.create is None
-    assert asked(decision) == [("a", Reason.IDLE_TIMEOUT), ("b", Reason.IDLE_TIMEOUT)]
-    last = decide(RunnerSpec(), waiting(idle("c", 999)), NOW)
+    pods = (idle("a", 99), idle("b", 98), idle("c", LONG))
+    decision = decide(RunnerSpec(), waiting(*pods), NOW)
+    assert (decision.not_consumed, decision.create) == (True, None)
+    assert asked(decision) == [("a", Reason.HANGING)]
+    after = decide(RunnerSpec(), replace(waiting(*pods[1:]), hang_suspected_at=NOW - 1), NOW)
+    assert asked(after) == [("b", Reason.IDLE_TIMEOUT)]
+    last = decide(RunnerSpec(), replace(waiting(idle("c", 999)), hang_suspected_at=NOW - 1), NOW)
     assert (last.not_consumed, last.acts) == (True, False)
+
+
+def test_the_one_that_is_held_is_changed_for_another_every_ten_minutes() -> None:
+    alone = replace(waiting(idle("c", 999)), hang_suspected_at=NOW - SUSPECT_AGAIN_SECONDS)
+    first = decide(RunnerSpec(), alone, NOW)
+    assert first.create is not None
+    assert (first.create.count, first.drains) == (1, ())
+    both = replace(alone, pods=(*alone.pods, idle("d")), not_consumed_since=NOW - 700)
+    assert asked(decide(RunnerSpec(), both, NOW)) == [("c", Reason.HANGING)]
+
+
+def test_it_ends_when_a_worker_works_however_the_queue_grows() -> None:
+    growing = replace(waiting(active("a"), depth=50), not_consumed_since=NOW - 3600)
+    decision = decide(RunnerSpec(), growing, NOW)
+    assert not decision.not_consumed
+    assert decision.recount
 
 
 def test_not_before_half_a_minute_nor_while_anybody_works_or_comes_or_the_queue_falls() -> None:

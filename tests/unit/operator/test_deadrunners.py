@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from pynenc_operator.deadrunners import AT_ZERO_SECONDS, BEAT_CHECK_SECONDS, DEAD_AFTER_SECONDS, DeadRunners
+from pynenc_operator.deadrunners import (
+    AT_ZERO_SECONDS,
+    BEAT_CHECK_SECONDS,
+    DEAD_AFTER_SECONDS,
+    LAST_POD_SECONDS,
+    DeadRunners,
+)
 from pynenc_operator.model import Key, Observation, Orphans
 from pynenc_operator.podcache import PodCache
 from pynenc_operator.pool import classify
@@ -54,7 +60,7 @@ class World:
 
     async def vanished(self, after: float = 0.0) -> tuple[str, ...]:
         self.now += after
-        return await self.dead.vanished(KEY, "runner-uid")
+        return await self.dead.vanished(KEY, self.pods.of(KEY), "runner-uid")
 
     async def orphans(self, observed: Observation, after: float = 0.0) -> Orphans | None:
         self.now += after
@@ -85,7 +91,7 @@ async def test_one_that_was_seen_to_end_needs_no_heartbeat() -> None:
     world = World()
     world.vanish(containerStatuses=[{"name": "worker", "state": {"terminated": {"exitCode": 137}}}])
     assert await world.vanished() == ("pod-uid",)
-    assert await world.dead.vanished(KEY, "another-runner") == ()
+    assert await world.dead.vanished(KEY, (), "another-runner") == ()
 
 
 async def test_an_unknown_heartbeat_concludes_nothing_and_a_backend_without_any_is_left_to_pynenc() -> None:
@@ -123,8 +129,10 @@ async def test_the_last_pod_does_not_go_before_the_backend_was_asked() -> None:
     world = World()
     await world.orphans(seen())
     world.backend.holds = 1
+    assert await world.orphans(seen(idle("a", 999)), after=LAST_POD_SECONDS - 1) is None  # it was asked just now
+    world.now += 1
     assert await world.orphans(seen(idle("a", 5))) is None
-    assert await world.orphans(seen(idle("a", 999))) == Orphans(1, NOW)
+    assert await world.orphans(seen(idle("a", 999))) == Orphans(1, world.now)
 
 
 async def test_what_is_held_while_a_worker_of_ours_or_anybody_else_works_is_no_orphan() -> None:
@@ -148,3 +156,45 @@ async def test_orphans_stand_until_their_number_changes_and_an_unknown_one_chang
         world.backend.holds = holds
         after = await world.orphans(observed, after=AT_ZERO_SECONDS)
         assert after == (expected or (Orphans(1, world.now) if holds else None))
+
+
+async def test_a_pod_of_a_lost_node_that_is_being_deleted_for_ever_is_as_good_as_gone() -> None:
+    world = World()
+    body = pod(conditions=[{"type": "Ready", "status": "False"}])
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
+    world.pods.apply_event({"type": "ADDED", "object": body}, NOW)
+    world.backend.beats = {"pod-uid": NOW}
+    assert await world.vanished() == ()
+    assert await world.vanished(DEAD_AFTER_SECONDS) == ("pod-uid",)
+    world.backend.holds = 1
+    lost = seen(*world.pods.of(KEY), vanished=("pod-uid",))
+    assert await world.orphans(lost) == Orphans(1, world.now)
+    assert await world.orphans(seen(*world.pods.of(KEY)), after=AT_ZERO_SECONDS) is None  # it may yet live
+
+
+async def test_a_pod_that_only_the_platform_calls_failed_needs_a_silent_heartbeat_too() -> None:
+    world = World()
+    world.pods.apply_event({"type": "ADDED", "object": pod(phase="Failed")}, NOW)
+    world.backend.beats = {"pod-uid": NOW}
+    [view] = world.pods.of(KEY)
+    assert not decide(SPEC, seen(view, idle("b"), template="abc"), NOW).recovery
+    assert await world.vanished() == ()
+    assert await world.vanished(DEAD_AFTER_SECONDS) == ("pod-uid",)
+
+
+async def test_an_outage_makes_nobody_dead() -> None:
+    world = World()
+    world.vanish()
+    world.backend.beats = {"pod-uid": NOW}
+    assert await world.vanished() == ()
+    world.backend.beats = None
+    assert await world.vanished(DEAD_AFTER_SECONDS) == ()
+    world.backend.beats = {"pod-uid": NOW}
+    assert await world.vanished(BEAT_CHECK_SECONDS) == ()
+
+
+async def test_in_shadow_the_last_pod_does_not_make_it_ask_at_every_look() -> None:
+    world = World()
+    for _ in range(60):
+        await world.orphans(seen(idle("a", 999)), after=1)
+    assert world.backend.asked <= 60 / LAST_POD_SECONDS + 1

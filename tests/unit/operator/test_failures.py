@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pynenc_operator.decision import Reason
 from pynenc_operator.failures import assess, retry_after, trials_left, trouble_of
 from pynenc_operator.model import Failures, Observation, Trouble, WorkerPod, WorkerStatus
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState

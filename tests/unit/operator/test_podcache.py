@@ -3,8 +3,8 @@
 from typing import Any
 
 from pynenc_operator.model import Key
-from pynenc_operator.podcache import PodCache, Vanished
-from tests.unit.operator.resources import pod
+from pynenc_operator.podcache import PodCache, RunnerCache, Vanished
+from tests.unit.operator.resources import pod, runner
 
 KEY = Key("shop", "reports")
 NOW = 5000.0
@@ -104,3 +104,37 @@ def test_who_drained_or_never_reported_left_nothing_behind() -> None:
         shown(cache, "ADDED", body)
         shown(cache, "DELETED", body)
     assert cache.vanished(KEY) == ()
+
+
+def test_an_answer_that_comes_after_the_deletion_revives_nothing() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    shown(cache, "DELETED", version(3, worker_state="drained"))
+    cache.put(KEY, version(2), NOW)
+    assert cache.of(KEY) == ()
+
+
+def test_a_pod_that_comes_back_has_not_vanished() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    cache.replace(KEY, [], cache.list_begins(KEY), NOW)
+    assert len(cache.vanished(KEY)) == 1
+    shown(cache, "ADDED", version(2))
+    assert cache.vanished(KEY) == ()
+
+
+def test_a_list_is_believed_after_a_restored_backup() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1000))
+    cache.replace(KEY, [version(50)], cache.list_begins(KEY), NOW)
+    assert [view.resource_version for view in cache.of(KEY)] == ["50"]
+
+
+def test_an_older_event_does_not_undo_a_runners_status() -> None:
+    cache = RunnerCache()
+    newer, older = runner(), runner()
+    newer["metadata"]["resourceVersion"], older["metadata"]["resourceVersion"] = "20", "19"
+    newer["status"] = {"replicas": 1}
+    cache.put(newer)
+    cache.apply_event({"type": "MODIFIED", "object": older})
+    assert cache.get(KEY) == newer

@@ -1,12 +1,14 @@
 """Rule 8: who recovers what dead workers held, an example for each case."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pynenc_operator.decision import Decision, Mark, Name, Reason
+from pynenc_operator.decision import Decision, Mark, Name
 from pynenc_operator.model import Orphans, WorkerPod
-from pynenc_operator.recovery import MOST_NAMED, ORPHANS_SECONDS
+from pynenc_operator.reason import Reason
+from pynenc_operator.recovery import ANSWER_SECONDS, MOST_NAMED, ORPHANS_SECONDS
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
@@ -18,7 +20,8 @@ AT_ZERO = RunnerSpec()
 def dead(name: str, **fields: Any) -> WorkerPod:
     """A worker that was killed 5 s ago under its task, in a pod that is 10 minutes old."""
     times: dict[str, Any] = {"created": NOW - 600, "started_at": NOW - 590, "ended_at": NOW - 5}
-    return reporting(name, WorkerState.ACTIVE, threads=1, ended=True, failed=True, **times, **fields)
+    ended: dict[str, Any] = {"ended": True, "container_ended": True, "failed": True}
+    return reporting(name, WorkerState.ACTIVE, threads=1, **ended, **times, **fields)
 
 
 def named(decision: Decision) -> dict[str, tuple[str, ...]]:
@@ -70,7 +73,7 @@ def test_one_worker_recovers_all_and_no_more_at_a_time_than_its_answer_holds() -
 
 def test_who_never_reported_and_who_drained_left_nothing_behind() -> None:
     crashed = pod("a", container_started=True, ended=True, failed=True, ended_at=NOW - 300)
-    drained = reporting("b", WorkerState.DRAINED, ended=True, ended_at=NOW - 300)
+    drained = reporting("b", WorkerState.DRAINED, ended=True, container_ended=True, ended_at=NOW - 300)
     decision = decide(AT_ZERO, seen(crashed, drained), NOW)
     assert (decision.create, decision.recovery, decision.unrecovered) == (None, (), ())
     assert [step.pod.name for step in decision.deletes] == ["b"]
@@ -97,3 +100,39 @@ def test_orphans_keep_or_start_one_worker_for_a_quarter_of_an_hour() -> None:
     assert not decide(AT_ZERO, seen(idle("a", 999), orphans=fresh), NOW).acts
     assert decide(AT_ZERO, seen(idle("a", 999), orphans=stale), NOW).drains
     assert not decide(AT_ZERO, seen(orphans=stale), NOW).acts
+
+
+def test_what_a_dead_recoverer_had_not_done_is_settled_with_it() -> None:
+    """b was to recover a and died; c has recovered both. b's list is history, and a is not named again."""
+    history = dead("b", recover=("uid-a",), recovered_by="c")
+    decision = decide(AT_ZERO, seen(dead("a", recovered_by="c"), history, idle("c")), NOW)
+    assert (decision.recovery, decision.unrecovered) == ((), ())
+    assert not decide(AT_ZERO, seen(history), NOW).acts
+
+
+def test_a_dead_recoverer_is_marked_only_when_its_own_names_stand_elsewhere() -> None:
+    recoverer = dead("b", recover=("uid-gone",))
+    answered: dict[str, Any] = {"recover": ("uid-b",), "recovered": ("uid-b",)}
+    first = decide(AT_ZERO, seen(recoverer, idle("c", **answered)), NOW)
+    assert named(first) == {"c": ("uid-b", "uid-gone")}
+    assert not [step for step in first.recovery if isinstance(step, Mark)]
+    both: dict[str, Any] = {"recover": ("uid-b", "uid-gone"), "recovered": ("uid-b",)}
+    second = decide(AT_ZERO, seen(recoverer, idle("c", **both)), NOW)
+    assert second.recovery == (Mark(recoverer, "c"),)
+
+
+def test_a_worker_that_does_not_answer_for_ten_minutes_is_not_the_only_one_asked() -> None:
+    hanging = idle("b", 999, recover=("uid-a",))
+    patient = seen(dead("a"), hanging, recovery_since=NOW - ANSWER_SECONDS)
+    assert not decide(AT_ZERO, patient, NOW).acts
+    late = replace(patient, recovery_since=NOW - ANSWER_SECONDS - 1)
+    decision = decide(AT_ZERO, late, NOW)
+    assert decision.create is not None
+    assert decision.create.count == 1
+    assert named(decide(AT_ZERO, replace(late, pods=(*late.pods, idle("c"))), NOW)) == {"c": ("uid-a",)}
+    outage = replace(late, depth=None)
+    assert not decide(AT_ZERO, outage, NOW).acts
+
+
+def test_a_worker_is_never_named_on_itself() -> None:
+    assert not decide(AT_ZERO, seen(idle("b"), vanished=("uid-b",)), NOW).recovery

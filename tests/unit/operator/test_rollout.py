@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.decision import Decision
 from pynenc_operator.model import DrainCause, DrainRequest, Failures, WorkerPod
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState

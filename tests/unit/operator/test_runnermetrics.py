@@ -7,10 +7,11 @@ from prometheus_client.exposition import generate_latest
 
 from pynenc_operator.actuator import Outcome
 from pynenc_operator.conditions import Facts, Report
-from pynenc_operator.decision import Create, Decision, Reason
+from pynenc_operator.decision import Create, Decision
 from pynenc_operator.kube import Forbidden
 from pynenc_operator.model import Key, QueueDepth, WorkerPod
 from pynenc_operator.pool import classify
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnermetrics import FAMILIES, POD_STATES, RunnerMetrics
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import RunnerSpec

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from pynenc_operator.conditions import Facts, Problem, Report
-from pynenc_operator.decision import CancelDrain, Create, Decision, Delete, Drain, Reason, Step
+from pynenc_operator.decision import CancelDrain, Create, Decision, Delete, Drain, Step
 from pynenc_operator.model import DrainCause, DrainRequest, Key, QueueDepth, Trouble, WorkerPod
 from pynenc_operator.pool import classify
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import START_FAILURES, Look, RunnerRecord, drain_result, start_failure
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pynenc_operator.decision import Reason
 from pynenc_operator.model import DrainCause, DrainRequest, QueueDepth, WorkerPod
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
@@ -237,3 +237,17 @@ def test_only_what_stood_at_both_counts_is_unmet_where_the_queue_shows_its_entri
     decision = decide(RunnerSpec(), stuck, NOW)
     assert decision.create is not None
     assert decision.create.count == 3
+
+
+@pytest.mark.parametrize("request_id", ["by-hand", "idle." + "9" * 400, "idle.x"])
+def test_a_request_that_is_not_ours_is_no_request_for_idleness(request_id: str) -> None:
+    decision = decide(RunnerSpec(), seen(draining("a", request=request_id)), NOW)
+    assert not decision.acts
+
+
+def test_a_creation_that_is_held_back_keeps_no_rollout_from_its_step() -> None:
+    old = [replace(active(name), template_hash="t0") for name in "abc"]
+    observed = seen(*old, depth=50, recount=50, quota_full=True, creation_held=True, held_for=Reason.QUOTA)
+    decision = decide(RunnerSpec(), observed, NOW)
+    assert (decision.create, decision.limited) == (None, Reason.QUOTA)
+    assert [drain.reason for drain in decision.drains] == [Reason.TEMPLATE]

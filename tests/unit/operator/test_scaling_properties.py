@@ -5,9 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynenc_operator.decision import Decision, Name, Reason
+from pynenc_operator.decision import Decision, Name
 from pynenc_operator.model import DrainCause, DrainRequest, Observation, Orphans, QueueDepth, WorkerPod, WorkerStatus
 from pynenc_operator.pool import classify
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState

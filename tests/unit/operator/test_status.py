@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from pynenc_operator.conditions import Facts, Problem, Report
-from pynenc_operator.decision import Decision, Reason
+from pynenc_operator.decision import Decision
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.pool import classify
+from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.status import compute_status, learn_start_seconds, patch_for
 from tests.unit.operator.builders import NOW, active, idle, seen
