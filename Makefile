@@ -65,4 +65,7 @@ test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 
 crd: env ## generate crds/ and the chart's copy from hack/crd/
 	@$(PY) hack/generate_crd.py
 
+metrics-reference: env ## generate docs/metrics.md from the code
+	@$(PY) hack/generate_metrics_reference.py
+
 .PHONY: $(shell awk -F: '/^[a-z-]+:.*## / {print $$1}' $(MAKEFILE_LIST))

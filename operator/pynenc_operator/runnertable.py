@@ -27,8 +27,9 @@ class RunnerTable:
     def begins(self, key: Key, runner: Json, now: float) -> None:
         """Note that a runner is looked at."""
         drain_timeout = float(runner["spec"]["drainTimeoutSeconds"])
-        record = self._records.setdefault(key, RunnerRecord(runner, drain_timeout))
-        record.begins(runner, drain_timeout, now)
+        if key not in self._records:
+            self._records[key] = RunnerRecord(runner, drain_timeout)
+        self._records[key].begins(runner, drain_timeout, now)
 
     def acted(self, key: Key, decision: Decision, outcome: Outcome, now: float) -> None:
         """Take in what was done for a runner."""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e import release
 from tests.e2e.pool import Pool, clear
+from tests.e2e.together import STORY, Together
 
 type MakePool = Callable[[], Pool]
 
@@ -33,13 +34,25 @@ def operator() -> None:
     clear()
 
 
+def new_pool() -> Pool:
+    return Pool(str(next(_numbers)))
+
+
+@pytest.fixture(scope="module")
+def together(operator: None, request: pytest.FixtureRequest) -> Together:  # noqa: ARG001
+    """Runs the module's stories that are chosen, side by side."""
+    functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
+    ours = [function for function in functions if function.__module__ == request.module.__name__]
+    return Together([getattr(test, STORY) for test in ours if hasattr(test, STORY)], new_pool)
+
+
 @pytest.fixture
 def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePool]:  # noqa: ARG001
     """Makes a namespace with a Redis; what is there when the test fails is printed."""
     with ExitStack() as stack:
 
         def make() -> Pool:
-            pool = Pool(str(next(_numbers)))
+            pool = new_pool()
             stack.callback(pool.close)
             stack.callback(tell_if_failed, pool)
             return pool

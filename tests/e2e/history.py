@@ -10,10 +10,11 @@ from typing import Any
 
 from pynenc_operator import labels
 from pynenc_worker import contract
+from tests.e2e.kubernetes import PATIENCE
 
 type Json = dict[str, Any]
 
-LONGEST = 900  # seconds that the watch lasts
+LONGEST = 1800  # seconds that the watch lasts
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class PodHistory:
             assert not self._ended, "the watch of the pods has ended too early"
             return list(self._seen)
 
-    def wait_for(self, condition: Callable[[Seen], bool], what: str, *, since: int = 0, seconds: float = 60) -> Seen:
+    def wait_for(
+        self, condition: Callable[[Seen], bool], what: str, *, since: int = 0, seconds: float = PATIENCE
+    ) -> Seen:
         """The first version from number `since` on that is so, the moment it is shown."""
         deadline = time.monotonic() + seconds
         number = since

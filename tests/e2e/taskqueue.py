@@ -77,6 +77,11 @@ class TaskQueue:
         """How many tasks have succeeded, from the index that pynenc's Redis plugin keeps."""
         return int(self._redis.scard(f"__pynenc__:{APP_ID}:orchestrator:status:success"))
 
+    def unfinished(self) -> int:
+        """How many invocations stand as taken or running."""
+        index = f"__pynenc__:{APP_ID}:orchestrator:status"
+        return sum(int(self._redis.scard(f"{index}:{status}")) for status in ("pending", "running"))
+
     def length(self) -> int:
         return int(self._redis.llen(f"__pynenc__:{APP_ID}:broker:default_queue"))
 

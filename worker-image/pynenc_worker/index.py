@@ -32,5 +32,10 @@ class InvocationIndex:
         """The ids in the queue; None when it holds some and the backend can't say which."""
         return None if self._app.broker.count_invocations() else set()
 
+    def queue_head(self, most: int) -> list[str] | None:
+        """The ids that are next in the queue, up to `most`; None when the backend can't say without taking them."""
+        del most
+        return None
+
     def forget_runner(self, runner_id: str) -> None:
         """Remove the heartbeat of a runner that holds nothing any more, where that is possible."""

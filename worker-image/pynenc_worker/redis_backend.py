@@ -89,6 +89,13 @@ class RedisIndex(InvocationIndex):
             found.update(raw.decode() for raw in client.lrange(key, start, start + QUEUE_PAGE - 1))
         return found
 
+    def queue_head(self, most: int) -> list[str] | None:
+        """The ids that are next in the queue; None where there are several queues."""
+        if hasattr(self._app.orchestrator, "route_invocation"):  # pynenc 0.4
+            return None
+        client, key = self._app.broker.client, self._app.broker.key.default_queue()
+        return [raw.decode() for raw in client.lrange(key, 0, most - 1)]
+
     def forget_runner(self, runner_id: str) -> None:
         """Remove a heartbeat: the plugin never does, and each atomic slot reads every heartbeat there ever was."""
         client, key = self._app.orchestrator.client, self._app.orchestrator.key

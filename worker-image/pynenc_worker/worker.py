@@ -19,6 +19,7 @@ from pynenc_worker.heartbeat import Heartbeat
 from pynenc_worker.index import InvocationIndex
 from pynenc_worker.logs import configure, log
 from pynenc_worker.metrics import WorkerMetrics, worker_version
+from pynenc_worker.packing import Packing
 from pynenc_worker.pod_api import PodApi
 from pynenc_worker.podinfo import PodInfo
 from pynenc_worker.recovery import Recovery
@@ -98,13 +99,15 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
     reporter = Reporter(PodApi(config.api, config.pod), PodInfo(config.podinfo_dir), drain, metrics)
     context = RunnerContext(DrainableThreadRunner.__name__, config.pod.uid)
     index = _index(app, config.backend)
+    packing = Packing(index.queue_head)
     recovery = Recovery(app, context, index, metrics, reporter.wake)
     runner = DrainableThreadRunner(
         app,
         runner_context=context,
         drain=drain,
         metrics=metrics,
-        may_take=reporter.heard_of,
+        # An unknown worker must not hold a task.
+        may_take=lambda rested: reporter.heard_of() and packing.may_take(rested),
         on_change=reporter.wake,
         after_outage=recovery.after_outage,
     )

@@ -2,6 +2,8 @@
 
 import copy
 import itertools
+import json
+import tarfile
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from tests.cluster.half_cluster import HalfCluster
 from tests.integration.chart.monitoring.definitions import definitions
 from tests.integration.chart.rendering import (
     CHART,
+    RELEASE,
+    RELEASE_NAMESPACE,
     VALUE_SETS,
     Json,
     environment,
@@ -26,6 +30,7 @@ from tests.integration.chart.rendering import (
     value_set,
 )
 from tests.integration.conftest import CRD_FILE
+from tests.unit.chart.wrong_values import WRONG
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 KEEP = "helm.sh/resource-policy"
@@ -186,24 +191,27 @@ def test_the_policy_is_strict_and_in_force() -> None:
     assert all(f"'{key}'" in report for key in contract.WORKER_WRITES)
 
 
-@pytest.mark.parametrize(
-    ("setting", "named"),
-    [
-        ('watchNamespace=["team-a"]', "watchNamespace"),
-        ('image.repo="x"', "repo"),
-        ('watchNamespaces="team-a"', "watchNamespaces"),
-        ("replicaCount=0", "replicaCount"),
-        ('tolerations=[{"kee":"gpu"}]', "kee"),
-        ('affinity={"podAntiAfinity":{}}', "podAntiAfinity"),
-        ('metrics.serviceMonitor.intervall="30s"', "intervall"),
-        ("serviceAccount.create=false", "serviceAccount/name"),
-    ],
-)
-def test_helm_refuses_a_wrong_value_by_its_name(setting: str, named: str) -> None:
-    done = helm_template(f"--set-json={setting}")
+@pytest.mark.parametrize(("values", "named"), WRONG, ids=[json.dumps(values) for values, _ in WRONG])
+def test_helm_refuses_a_wrong_value_by_its_name(values: Json, named: str) -> None:
+    done = helm_template(*(f"--set-json={key}={json.dumps(value)}" for key, value in values.items()))
     assert done.returncode != 0
     assert "values don't meet the specifications of the schema" in done.stderr
     assert named in done.stderr
+
+
+def test_the_package_has_what_a_user_needs_and_no_more(tmp_path: Path) -> None:
+    done = helm("package", str(CHART), f"--destination={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    [package] = tmp_path.glob("*.tgz")
+    with tarfile.open(package) as archive:
+        files = {name.partition("/")[2] for name in archive.getnames()}
+    assert {name for name in files if "/" not in name} == {
+        *("Chart.yaml", "values.yaml", "values.schema.json", "README.md", "UPGRADING.md", ".helmignore"),
+    }
+    assert {name.partition("/")[0] for name in files if "/" in name} == {"templates"}
+    packaged = helm("template", RELEASE, str(package), f"--namespace={RELEASE_NAMESPACE}")
+    assert packaged.returncode == 0, packaged.stderr
+    assert packaged.stdout == helm_template().stdout
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 """What is asked of a backend, on a real Redis filled by pynenc itself."""
 
 import gc
+import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pynenc import Pynenc
-from pynenc.invocation.status import InvocationStatus
+from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource
-from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, ReadHeartbeats
+from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, ReadHeartbeats
 from tests.integration.worker.redis_server import RedisServer
 
 
@@ -67,6 +70,24 @@ async def test_a_second_count_knows_what_has_stayed_however_fast_others_come_and
     assert (counted.waiting, counted.stayed) == (2, 0)
 
 
+async def test_the_oldest_entry_has_been_ready_since_its_status_says_so(
+    app: Any, source: BackendSource, backend: Backend
+) -> None:
+    assert await source.ask(backend, OldestEntry()) is None
+    app.broker.route_invocations(["unknown", "one", "two"])
+    assert await source.ask(backend, OldestEntry()) is None
+    app.broker.retrieve_invocation()
+    key = app.orchestrator.key
+    for name, age in (("one", 300), ("two", 100)):
+        record = InvocationStatusRecord(
+            InvocationStatus.REGISTERED, timestamp=datetime.now(UTC) - timedelta(seconds=age)
+        )
+        app.orchestrator.client.set(key.invocation_to_status(name), json.dumps(record.to_json()))
+    ready = await source.ask(backend, OldestEntry())
+    assert ready is not None
+    assert time.time() - ready == pytest.approx(300, abs=30)
+
+
 async def test_what_is_held_and_who_lives_is_read_as_the_plugin_keeps_it(
     app: Any, source: BackendSource, backend: Backend
 ) -> None:
@@ -93,5 +114,6 @@ async def test_sqlite_is_counted_and_tells_nothing_else(tmp_path: Path) -> None:
     assert (await source.ask(backend, CountQueue())).waiting == producer.broker.count_invocations() == 2
     assert await source.ask(backend, CountHeld()) is None
     assert await source.ask(backend, ReadHeartbeats()) is None
+    assert await source.ask(backend, OldestEntry()) is None
     del source, producer
     gc.collect()  # while what they leave open is still ignored

@@ -37,7 +37,10 @@ def test_ten_busy_workers_outlive_a_minute_without_redis_and_nobody_hands_on_for
     start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
 ) -> None:
     running = {f"running-{number}": "" for number in range(10)}
-    workers = [start_worker(**HASTY) for _ in running]
+    workers = []
+    for _ in running:
+        workers.append(start_worker(**HASTY))
+        workers[-1].says("idle")
     for name in running:
         running[name] = producer.call("hold", name=name)
     eventually(lambda: len(line.executions()) == len(running), "each worker runs one")

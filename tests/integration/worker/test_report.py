@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
+from tests.integration.promtool import check_metrics
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import bind, unbind
@@ -84,5 +85,6 @@ def test_metrics_and_health_can_be_asked(start_worker: StartWorker, producer: Pr
     assert "pynenc_worker_invocation_run_seconds_count 1.0" in text
     assert "pynenc_worker_invocation_wait_seconds_count 1.0" in text
     assert 'pynenc_worker_state{state="active"} 1.0' in text
+    check_metrics(text)
     assert worker.get("/healthz") == (200, "ok\n")
     assert worker.get("/")[0] == 404

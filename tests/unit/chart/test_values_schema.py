@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from hack.generate_chart import comments, documented
+from tests.unit.chart.wrong_values import WRONG
 
 type Json = dict[str, Any]
 
@@ -25,67 +26,6 @@ OPEN = {
     *("global", "annotations", "labels", "podAnnotations", "podLabels", "nodeSelector", "matchLabels"),
     *("limits", "requests", "volumeAttributes", "options", "userAnnotations", "fieldsV1"),
 }
-
-# What is wrong, and the name that the error has to have.
-WRONG: list[tuple[Json, str]] = [
-    ({"watchNamespace": ["team-a"]}, "watchNamespace"),
-    ({"image": {"repo": "registry.example/pynenc-operator"}}, "repo"),
-    ({"imagePullSecrets": [{"nmae": "registry"}]}, "nmae"),
-    ({"watchNamespaces": "team-a"}, "watchNamespaces"),
-    ({"watchNamespaces": ["Team_A"]}, "Team_A"),
-    ({"watchNamespaces": ["team-a", "team-a"]}, "watchNamespaces"),
-    ({"replicaCount": 0}, "replicaCount"),
-    ({"crds": {"keep": "false"}}, "keep"),
-    ({"crds": {"install": True}}, "install"),
-    ({"image": {"tag": "sha256:0123"}}, "tag"),
-    ({"image": {"digest": "0123"}}, "digest"),
-    ({"image": {"digest": "sha256:0123"}}, "digest"),
-    ({"image": {"repository": "registry.example/operator@sha256"}}, "repository"),
-    ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
-    ({"resources": {"cpu": "1"}}, "cpu"),
-    ({"resources": {"requests": {"cpu": "much"}}}, "much"),
-    ({"rbac": {"create": True}}, "create"),
-    ({"serviceAccount": {"create": False}}, "name"),
-    ({"serviceAccount": {"name": "My_Account"}}, "My_Account"),
-    ({"sqlite": {"claim": "files"}}, "claim"),
-    ({"sqlite": {"existingClaim": "files", "volume": {"emptyDir": {}}}}, "volume"),
-    ({"sqlite": {"volume": {"emptyDir": {}, "nfs": {"server": "x", "path": "/"}}}}, "volume"),
-    ({"sqlite": {"volume": {"emptyDirr": {}}}}, "emptyDirr"),
-    ({"sqlite": {"volume": {"name": "files"}}}, "name"),
-    ({"podSecurityContext": {"runAsUsr": 1}}, "runAsUsr"),
-    ({"securityContext": {"capabilities": {"dropp": ["ALL"]}}}, "dropp"),
-    ({"livenessProbe": {"httpGet": {"path": "/"}}}, "httpGet"),
-    ({"readinessProbe": {"periodSeconds": 0}}, "periodSeconds"),
-    ({"terminationGracePeriodSeconds": 0}, "terminationGracePeriodSeconds"),
-    ({"podAnnotations": {"a": 1}}, "podAnnotations"),
-    ({"podLabels": ["a"]}, "podLabels"),
-    ({"nodeSelector": {"gpu": True}}, "nodeSelector"),
-    ({"tolerations": [{"kee": "gpu"}]}, "kee"),
-    ({"tolerations": {"key": "gpu"}}, "tolerations"),
-    ({"affinity": {"podAntiAfinity": {}}}, "podAntiAfinity"),
-    ({"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone"}]}, "whenUnsatisfiable"),
-    ({"priorityClassName": "Very High"}, "priorityClassName"),
-    ({"podDisruptionBudget": {"minAvailable": 1}}, "minAvailable"),
-    ({"podDisruptionBudget": {"maxUnavailable": 0}}, "maxUnavailable"),
-    ({"extraEnv": {"A": "b"}}, "extraEnv"),
-    ({"extraEnv": [{"name": "A", "value": 1}]}, "value"),
-    ({"extraEnv": [{"name": "A", "valueForm": {}}]}, "valueForm"),
-    ({"extraVolumes": [{"emptyDir": {}}]}, "name"),
-    ({"extraVolumes": [{"name": "a", "emptydir": {}}]}, "emptydir"),
-    ({"extraVolumeMounts": [{"name": "a", "path": "/a"}]}, "path"),
-    ({"metrics": {"enabled": True}}, "enabled"),
-    ({"metrics": {"service": {"port": 80}}}, "port"),
-    ({"metrics": {"serviceMonitor": {"intervall": "30s"}}}, "intervall"),
-    ({"metrics": {"serviceMonitor": {"interval": "30"}}}, "interval"),
-    ({"metrics": {"podMonitor": {"relabelings": [{"action": "rename"}]}}}, "rename"),
-    ({"metrics": {"podMonitor": {"metricRelabelings": [{"target_label": "x"}]}}}, "target_label"),
-    ({"networkPolicy": {"egress": []}}, "egress"),
-    ({"networkPolicy": {"dns": {"ports": []}}}, "ports"),
-    ({"networkPolicy": {"backends": {"ports": ["redis"]}}}, "redis"),
-    ({"networkPolicy": {"metricsFrom": [{"podSelectr": {}}]}}, "podSelectr"),
-    ({"networkPolicy": {"apiServer": {"to": [{"ipBlock": {"except": []}}]}}}, "cidr"),
-    ({"networkPolicy": {"extraEgress": [{"port": 80}]}}, "port"),
-]
 
 
 def merged(base: Json, over: Json) -> Json:

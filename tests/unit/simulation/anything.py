@@ -9,6 +9,8 @@ from tests.unit.simulation.scenario import Arrivals, Fates, Scenario, Span
 
 type Json = dict[str, Any]
 
+# What ends a change of mind of this kind.
+_TAKEN_BACK: Final[dict[str, Json]] = {"pin": {"replicas": None}, "mode": {"mode": "Auto"}}
 WORK_SECONDS: Final = 15.0  # of each thread
 
 
@@ -31,6 +33,7 @@ def scenario(seed: int) -> Scenario:
         spec_changes=changes,
         broker_outages=_spans(rng, length, 0.2, (1, 10)),
         watch_stalls=_spans(rng, length, 0.3, (1, 10)),
+        user_deletes=tuple(rng.uniform(1, length) for _ in range(rng.choice((0, 0, 0, 0, 1, 3)))),
         restarts=_spans(rng, length, 0.4, (0, 10)),
         second_leaders=_spans(rng, length, 0.25, (1, 10)),
         lost_requests=rng.choice((0.0, 0.0, 0.0, 0.05)),
@@ -61,8 +64,12 @@ def _spec(rng: random.Random) -> Json:
         "pollIntervalSeconds": rng.choice((1, 1, 3, 5)),
         "drainTimeoutSeconds": rng.choice((3600, 3600, 60, 10)),
         "startDeadlineSeconds": rng.choice((20, 40)),
+        "failedPodsHistoryLimit": rng.choice((0, 3)),
         "rollout": {"maxSurge": rng.choice((0, 1, 1, 3))},
     }
+    if rng.random() < 0.2:
+        action = {"action": "Replicas", "replicas": rng.randint(0, highest + 1), "afterSeconds": rng.randint(1, 8)}
+        spec["onBrokerDown"] = action
     if rng.random() < 0.1:
         spec["replicas"] = rng.randint(1, highest)
     if rng.random() < 0.15:
@@ -131,18 +138,20 @@ def _spec_changes(rng: random.Random, spec: Json, length: float) -> tuple[tuple[
     for _ in range(rng.choice((0, 0, 1, 2))):
         at = rng.uniform(1, length)
         how_often, pause = (rng.randint(2, 6), 4.0) if rng.random() < 0.4 else (1, length)
-        kind = rng.choice(("maximum", "maximum", "pin", "template"))
+        kind = rng.choice(("maximum", "maximum", "pin", "template", "mode"))
         for number in range(how_often):
             found.append((at, _change(rng, spec, kind, number)))
             at += rng.uniform(0.2, pause)
-        if kind == "pin":
-            found.append((at, {"replicas": None}))
+        if kind in _TAKEN_BACK:
+            found.append((at, _TAKEN_BACK[kind]))
     return tuple(sorted(found, key=lambda change: change[0]))
 
 
 def _change(rng: random.Random, spec: Json, kind: str, number: int) -> Json:
     if kind == "template":
         return {"image": f"registry.example/reports:{number % 2}"}
+    if kind == "mode":
+        return {"mode": rng.choice(("Paused", "Shadow", "Auto"))}
     lowest, highest = max(1, spec["minReplicas"]), spec["maxReplicas"]
     wanted = rng.choice((lowest, rng.randint(lowest, highest), highest))
     return {"maxReplicas" if kind == "maximum" else "replicas": wanted}

@@ -36,6 +36,7 @@ class Scenario:
     restarts: tuple[Span, ...] = ()  # when the operator is killed, when a new one begins
     second_leaders: tuple[Span, ...] = ()  # when another one believes that it leads, and until when
     kills: tuple[tuple[float, str], ...] = ()  # when a pod, by its name, is killed with all that it runs
+    user_deletes: tuple[float, ...] = ()  # when a user deletes some pod, or it is evicted
     hangs: tuple[tuple[float, str], ...] = ()  # from when on a pod's worker takes no work
     broken_images: frozenset[str] = frozenset()  # whose pods crash at start
     lost_requests: float = 0.0  # the share of the operator's requests without an answer
@@ -47,6 +48,7 @@ class Scenario:
         """When the last task has arrived and the last trouble is over."""
         spans = (*self.broker_outages, *self.watch_stalls, *self.restarts, *self.second_leaders)
         ends = [end for _, end in spans] + [at for at, _ in (*self.spec_changes, *self.kills, *self.hangs)]
+        ends += self.user_deletes
         return max([0.0, *ends, *(at for at, _ in self.arrivals)])
 
 

@@ -62,13 +62,16 @@ def run_seed(seed: int, tell: Callable[[int], Scenario] = anything.scenario, *, 
 
 def run_seeds(seeds: Iterable[int], processes: int | None = None) -> Iterator[Result]:
     """Run seeds side by side; the results come as they are ready. Closing the iterator ends the processes."""
-    spawning = multiprocessing.get_context("spawn")
-    with spawning.Pool(processes or os.cpu_count(), initializer=_begin) as pool:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is begun now inherits this, from its first moment on
+    try:
+        pool = multiprocessing.get_context("spawn").Pool(processes or os.cpu_count(), initializer=_begin)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pool:
         yield from pool.imap_unordered(run_seed, seeds, chunksize=CHUNK)
 
 
 def _begin() -> None:
-    """Leave interrupts to the parent; collect garbage rarely, as there is much that lives for the length of a run."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Collect garbage rarely: there is much that lives for the length of a run."""
     gc.freeze()
     gc.set_threshold(GARBAGE)

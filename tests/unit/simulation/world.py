@@ -12,7 +12,7 @@ from pynenc_operator.resource import parse_pod
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator import resources, virtual_time
 from tests.unit.simulation.apiserver import ApiServer
-from tests.unit.simulation.audit import Audit, cap_of
+from tests.unit.simulation.audit import USER, Audit, cap_of
 from tests.unit.simulation.kubelet import Kubelet
 from tests.unit.simulation.operatorprocess import OperatorProcess
 from tests.unit.simulation.run import Run, ViolationError
@@ -67,6 +67,8 @@ class World:
             run.at(at, self.kubelet.kill, name)
         for at, name in story.hangs:
             run.at(at, self.kubelet.hang, name)
+        for at in story.user_deletes:
+            run.at(at, self._user_deletes)
         for begin, end in story.broker_outages:
             run.at(begin, self._lose_broker)
             run.at(end, self._restore_broker)
@@ -76,6 +78,11 @@ class World:
         for begin, end in story.second_leaders:
             run.at(begin, self._begin_operator)
             run.at(end, self._kill_operator)
+
+    def _user_deletes(self) -> None:
+        if self.server.pods:
+            name = self.run.rng.choice(sorted(self.server.pods))
+            self.server.delete_pod(name, "", "", USER)
 
     def _lose_broker(self) -> None:
         self.run.note("broker", "goes down")

@@ -1,0 +1,68 @@
+"""Stories that run side by side, each on a pool of its own: most of a story is waiting.
+
+A module's stories of which pytest has chosen any start together, a few at a time, in the module's order; each is
+still a test of its own, which waits for its outcome. What belongs to the whole cluster (the operator's going, the
+audit log's counts) is no such story.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from tests.e2e.pool import Pool
+
+type Story = Callable[[Pool], None]
+
+AT_ONCE = 4
+
+
+class Together:
+    """The chosen stories of one module."""
+
+    def __init__(self, stories: Sequence[Story], make_pool: Callable[[], Pool]) -> None:
+        self._make_pool = make_pool
+        self._places = threading.Semaphore(AT_ONCE)
+        self._outcomes: dict[str, Future[None]] = {story.__name__: Future() for story in stories}
+        # Daemons, so that Ctrl-C ends the run at once; what they leave is removed by the next one.
+        threading.Thread(target=self._start, args=(stories,), name="stories", daemon=True).start()
+
+    def outcome(self, story: Story) -> None:
+        """Wait for a story's end; raises what it raised."""
+        self._outcomes[story.__name__].result()
+
+    def _start(self, stories: Sequence[Story]) -> None:
+        for story in stories:
+            self._places.acquire()
+            threading.Thread(target=self._run, args=(story,), name=story.__name__, daemon=True).start()
+
+    def _run(self, story: Story) -> None:
+        outcome = self._outcomes[story.__name__]
+        try:
+            pool = self._make_pool()
+            try:
+                story(pool)
+            except BaseException as error:
+                error.add_note(f"=== {pool.namespace}\n{pool.diagnosis()}")
+                raise
+            finally:
+                pool.close()
+        except BaseException as error:  # noqa: BLE001 - it is raised in the test that waits
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+        finally:
+            self._places.release()
+
+
+def side_by_side(story: Story) -> Callable[[Together], None]:
+    """Make a test of a story that takes a pool."""
+
+    def test(together: Together) -> None:
+        together.outcome(story)
+
+    test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
+    setattr(test, STORY, story)
+    return test
+
+
+STORY = "story"  # the attribute of a test that is one
