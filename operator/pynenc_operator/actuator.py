@@ -77,7 +77,7 @@ class Actuator:
         pod = step.pod
         async with self._writes:
             if isinstance(step, Delete):
-                return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version)
+                return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version, step.grace)
             return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:

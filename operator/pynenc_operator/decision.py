@@ -28,10 +28,11 @@ class CancelDrain:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a pod, if it still is what it was when this was decided."""
+    """Delete a pod, if it still is what it was when this was decided; `grace` in seconds, None: its own."""
 
     pod: WorkerPod
     reason: Reason
+    grace: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

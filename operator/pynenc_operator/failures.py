@@ -3,8 +3,8 @@
 Pure. A failure is a pod that never reported, or that ended without `drained` within 60 s of its start.
 Evictions and node drains are none. A wave that fails together is one step: a failure adds one only if
 its pod was created after the last. While failures stand, one pod at a time is tried. A pod of the
-template that started after the last failure, has reported and lived a minute clears them; so does a
-new template.
+template that started after the last failure, has reported and lived a minute, or left in order before,
+clears them; so does a new template.
 """
 
 from collections.abc import Iterable
@@ -83,6 +83,8 @@ def _failed(
 
 
 def _proves_it_works(pod: WorkerPod, failures: Failures, now: float) -> bool:
-    if pod.ended or pod.terminating or pod.status is None or pod.started_at is None:
+    if pod.status is None or pod.started_at is None or pod.started_at < failures.last_time:
         return False
-    return pod.started_at >= failures.last_time and now - pod.started_at >= YOUNG_SECONDS
+    if pod.status.state is WorkerState.DRAINED:
+        return True
+    return not pod.ended and not pod.terminating and now - pod.started_at >= YOUNG_SECONDS

@@ -63,9 +63,13 @@ class Kube:
         """Create a pod, or with `dry_run` only hear what admission and validation think of it."""
         return await self._create("pods", _CORE, namespace, body, query=(("dryRun", "All"),) if dry_run else ())
 
-    async def delete_pod(self, namespace: str, name: str, uid: str, resource_version: str) -> Json:
-        """Delete a pod with its full grace period, if it still is what was seen; else Conflict."""
-        body = {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
+    async def delete_pod(
+        self, namespace: str, name: str, uid: str, resource_version: str, grace: int | None = None
+    ) -> Json:
+        """Delete a pod with its own grace period or `grace` seconds, if it still is what was seen; else Conflict."""
+        body: Json = {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
         return await self._write("delete", "DELETE", "pods", _CORE, namespace, name, body, repeat=Repeat.ONCE)
 
     async def patch_pod_annotations(

@@ -16,6 +16,7 @@ from pynenc_worker.contract import WorkerState
 
 # Ended pods that failed stay for `kubectl logs` this long.
 FAILED_POD_HISTORY_SECONDS = 3600.0
+NEVER_REPORTED_GRACE_SECONDS = 30
 
 
 def taken_back(
@@ -113,7 +114,9 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
         if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
             handed_back = pod.drain and pod.status.last_update - pod.drain.asked >= spec.drain_timeout_seconds
             yield Delete(pod, Reason.DRAIN_TIMEOUT if handed_back else Reason.DRAINED)
-    yield from (Delete(pod, Reason.SILENT) for pod in pool.silent)
+    for pod in pool.silent:
+        # Before its first report it takes nothing; and where SIGTERM came too early for Python, only SIGKILL ends it.
+        yield Delete(pod, Reason.SILENT, None if pod.status else NEVER_REPORTED_GRACE_SECONDS)
     kept = 0
     told = (pod for pod in pool.ended if not pod.died or pod.recovered_by)
     for pod in sorted(told, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):

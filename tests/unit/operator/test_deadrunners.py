@@ -166,10 +166,6 @@ async def test_a_pod_of_a_lost_node_that_is_being_deleted_for_ever_is_as_good_as
     world.backend.beats = {"pod-uid": NOW}
     assert await world.vanished() == ()
     assert await world.vanished(DEAD_AFTER_SECONDS) == ("pod-uid",)
-    world.backend.holds = 1
-    lost = seen(*world.pods.of(KEY), vanished=("pod-uid",))
-    assert await world.orphans(lost) == Orphans(1, world.now)
-    assert await world.orphans(seen(*world.pods.of(KEY)), after=AT_ZERO_SECONDS) is None  # it may yet live
 
 
 async def test_a_pod_that_only_the_platform_calls_failed_needs_a_silent_heartbeat_too() -> None:

@@ -118,3 +118,11 @@ def test_the_platforms_own_words_are_kept() -> None:
 
 def test_a_failure_that_was_cleared_does_not_come_back_from_the_pods_that_are_kept_for_their_logs() -> None:
     assert assess(SPEC, seen(crashed("p0", created=700, ended=600)), NOW) is None
+
+
+def test_a_pod_that_left_in_order_proves_as_much_as_one_that_lives_for_a_minute() -> None:
+    left = reporting("a", WorkerState.DRAINED, started_at=NOW - 10)
+    assert assess(SPEC, failing(3, 20, left), NOW) is None
+    assert assess(SPEC, failing(3, 5, left), NOW) is not None  # it started before the last failure
+    short = reporting("a", WorkerState.IDLE, started_at=NOW - 10)
+    assert assess(SPEC, failing(3, 20, short), NOW) is not None

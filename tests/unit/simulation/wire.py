@@ -37,7 +37,14 @@ class SimulatedKube(Kube):
             return body
         return await self._ask("create", lambda: self._server.create_pod(body, self._who))
 
-    async def delete_pod(self, namespace: str, name: str, uid: str, resource_version: str) -> Json:  # noqa: ARG002
+    async def delete_pod(
+        self,
+        namespace: str,  # noqa: ARG002
+        name: str,
+        uid: str,
+        resource_version: str,
+        grace: int | None = None,  # noqa: ARG002 - what never reported ends at once here
+    ) -> Json:
         return await self._ask("delete", lambda: self._server.delete_pod(name, uid, resource_version, self._who))
 
     async def patch_pod_annotations(
