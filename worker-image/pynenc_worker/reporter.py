@@ -52,6 +52,7 @@ class Reporter(threading.Thread):
         self._news = threading.Event()
         self._accepted = threading.Condition()
         self._told: tuple[Report, float] | None = None  # the accepted report, and the clock offset it was made with
+        self._sent = False
         self._told_recovered: frozenset[str] = frozenset()
         self._backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         self._retry_at = 0.0
@@ -72,6 +73,10 @@ class Reporter(threading.Thread):
     def heard_of(self) -> bool:
         """Whether a report was ever accepted; before that, no work may be taken."""
         return self._told is not None
+
+    def may_be_heard_of(self) -> bool:
+        """Whether a report was accepted, is on its way, or got no answer: then `drained` has to follow."""
+        return self._told is not None or self._sent
 
     def wait_until_drained_is_told(self, timeout: float) -> bool:
         """Wait until `drained` stands on the pod, for at most `timeout` seconds."""
@@ -126,9 +131,11 @@ class Reporter(threading.Thread):
     def _tell(self, report: Report, recovered: str) -> None:
         offset = self._api.clock.offset
         since = datetime.fromtimestamp(time.time() - (self._clock() - report.since) + offset, tz=UTC)
+        self._sent = True
         try:
             deleted = self._api.patch_annotations(annotations(report, since, recovered))
         except ApiRefusedError as error:
+            self._sent = False
             self._refused(error)
         except ApiUnreachableError as error:
             self._failed("unreachable", str(error), error.retry_after)

@@ -122,6 +122,6 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
     runner.run()
     log.info("leaving: %s", drain.stop_reason or "the drain timeout is over")
     heartbeat.finish(LAST_BEAT_SECONDS)
-    if reporter.heard_of() and not reporter.wait_until_drained_is_told(LAST_REPORT_SECONDS):
+    if reporter.may_be_heard_of() and not reporter.wait_until_drained_is_told(LAST_REPORT_SECONDS):
         log.warning("the last report could not be made")
     return 0

@@ -205,3 +205,15 @@ def test_a_missing_volume_hinders_no_report(scene: Scene) -> None:
     (scene.folder / "..data").unlink()
     scene.look()
     assert scene.api.states() == ["idle"]
+
+
+def test_a_first_report_without_an_answer_may_have_been_heard_and_a_refused_one_not(scene: Scene) -> None:
+    assert not scene.reporter.may_be_heard_of()
+    scene.api.error = ApiUnreachableError("no answer")
+    scene.reporter.look()
+    assert scene.reporter.may_be_heard_of()
+    assert not scene.reporter.heard_of()
+    scene.now += 60
+    scene.api.error = ApiRefusedError("403")
+    scene.reporter.look()
+    assert not scene.reporter.may_be_heard_of()
