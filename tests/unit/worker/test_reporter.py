@@ -214,6 +214,6 @@ def test_a_first_report_without_an_answer_may_have_been_heard_and_a_refused_one_
     assert scene.reporter.may_be_heard_of()
     assert not scene.reporter.heard_of()
     scene.now += 60
-    scene.api.error = ApiRefusedError("403")
+    scene.api.error = ApiRefusedError(403, "no")
     scene.reporter.look()
     assert not scene.reporter.may_be_heard_of()
