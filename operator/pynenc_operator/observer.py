@@ -71,10 +71,11 @@ class Observer:
             recovery_since=condition_since(known, RECOVERY_PENDING, "True"),
         )
         seen = self._judged(key, spec, seen)
-        if decide(spec, seen, self._now()).recount:
+        decision = decide(spec, seen, self._now())
+        if decision.recount:
             await asyncio.sleep(RECOUNT_SECONDS)
             seen = await self.again(key, runner, spec, seen, recount=True)
-        decision = decide(spec, seen, self._now())
+            decision = decide(spec, seen, self._now())
         pool = classify(spec, seen, self._now())
         return replace(seen, orphans=await self._dead.orphans(key, seen, pool, decision)), reading.problem
 

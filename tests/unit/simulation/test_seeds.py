@@ -11,6 +11,7 @@ SEEDS: Final = 2000
 PROGRESS_SECONDS: Final = 5.0
 
 
+@pytest.mark.timeout(1800)  # a minute and a half on two idle cores
 def test_all_that_must_hold_holds_with_every_seed(capsys: pytest.CaptureFixture[str]) -> None:
     total, problems, told_at = Sum(), [], time.monotonic()
     for result in run_seeds(range(SEEDS)):
