@@ -35,7 +35,6 @@ def until_run_again(pool: Pool, name: str, since: float, seconds: float) -> None
     pool.until_begun(name, times=2, seconds=seconds)
     print(f"{pool.namespace}: {name} ran again {time.monotonic() - since:.1f} s after its worker's death")
     pool.until_succeeded(again=(name,))
-    wait_until(lambda: pool.status()["replicas"] == 0, "the pool is at zero")  # the dead pod is kept for its log
 
 
 @side_by_side
@@ -58,6 +57,7 @@ def test_an_evicted_idle_pod_is_replaced_and_an_evicted_busy_one_finishes_and_ne
     assert "Recover" not in {action for _, action, _ in pool.events()}
 
 
+@pytest.mark.slow
 @side_by_side
 def test_a_busy_worker_deleted_with_too_short_a_grace_has_its_task_run_again(pool: Pool) -> None:
     pool.apply()
@@ -83,6 +83,7 @@ def test_the_task_of_the_only_worker_that_runs_out_of_memory_runs_again(pool: Po
     begin(pool, name, 2.0)
     ended = pool.history.wait_for(lambda seen: seen.ended, "it is killed")
     until_run_again(pool, name, time.monotonic() - (time.time() - ended.at), SOON)
+    wait_until(lambda: pool.status()["replicas"] == 0, "the pool is at zero")  # the dead pod is kept for its log
 
 
 @pytest.mark.slow

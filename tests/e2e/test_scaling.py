@@ -5,10 +5,12 @@ from datetime import datetime
 from tests.e2e.kubernetes import wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.taskqueue import UNDISTURBED
+from tests.e2e.together import side_by_side
 
 COLUMNS = ["NAME", "MIN", "MAX", "DESIRED", "READY", "ACTIVE", "IDLE", "QUEUE", "STATUS", "REASON", "AGE"]
 
 
+@side_by_side
 def test_from_zero_to_many_and_back_with_every_task_run_once(pool: Pool) -> None:
     pool.apply(maxReplicas=5)
     pool.kubectl("wait", "mtr/reports", "--for=condition=Ready", "--timeout=60s")
@@ -39,6 +41,7 @@ def test_from_zero_to_many_and_back_with_every_task_run_once(pool: Pool) -> None
     assert (told[0][0], told[0][2].split()[:2]) == ("QueueDepth", ["created", "reports-0,"])
 
 
+@side_by_side
 def test_bounds_pins_and_modes_hold_whatever_the_queue_says(pool: Pool) -> None:
     pool.apply(minReplicas=1, maxReplicas=3)
     pool.until_states("idle")
@@ -64,6 +67,7 @@ def test_bounds_pins_and_modes_hold_whatever_the_queue_says(pool: Pool) -> None:
     assert pool.status()["lastScaleReason"] == "EnforcedMaximum"
 
 
+@side_by_side
 def test_a_lowered_maximum_lets_busy_pods_finish(pool: Pool) -> None:
     pool.apply(maxReplicas=3)
     pool.enqueue(*(("long", 10.0, f"l{n}") for n in range(3)))

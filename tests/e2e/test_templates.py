@@ -4,6 +4,7 @@ import json
 
 from tests.e2e.kubernetes import get, wait_until
 from tests.e2e.pool import Pool
+from tests.e2e.together import side_by_side
 
 WORKING = "localhost/pynenc-demo:dev"
 GREEN = {"name": "COLOUR", "value": "green"}
@@ -13,21 +14,29 @@ def images(pool: Pool) -> set[str]:
     return {pod["spec"]["containers"][0]["image"] for pod in pool.pods().values()}
 
 
+def green(pool: Pool) -> list[bool]:
+    return [GREEN in pod["spec"]["containers"][0]["env"] for pod in pool.pods().values()]
+
+
+def fill_quota(pool: Pool) -> None:
+    """Let the namespace have three pods; Redis is the first of them."""
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}}
+    pool.kubectl("apply", "-f", "-", input=json.dumps(quota))
+    wait_until(lambda: get("resourcequota", "q", "-n", pool.namespace).get("status", {}).get("used"), "it is counted")
+
+
+@side_by_side
 def test_a_template_changes_while_three_are_busy_and_every_task_runs_once(pool: Pool) -> None:
     pool.apply(minReplicas=3, maxReplicas=3)
     pool.enqueue(*(("long", 20.0, f"l{n}") for n in range(3)))
     pool.until_begun("l0", "l1", "l2")
     pool.change(env=[GREEN])
     pool.until_succeeded()
-
-    def replaced() -> bool:
-        environments = [pod["spec"]["containers"][0]["env"] for pod in pool.pods().values()]
-        return all(GREEN in environment for environment in environments) and pool.states() == ["idle"] * 3
-
-    wait_until(replaced, "three new pods serve")
+    wait_until(lambda: green(pool) == [True] * 3 and pool.states() == ["idle"] * 3, "three new pods serve")
     assert "TemplateChanged" in {reason for reason, _, _ in pool.events()}
 
 
+@side_by_side
 def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_itself(pool: Pool) -> None:
     pool.apply(minReplicas=1, maxReplicas=2)
     pool.until_states("idle")
@@ -42,13 +51,26 @@ def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_i
     wait_until(lambda: images(pool) == {WORKING}, "the broken pod is gone")
 
 
+@side_by_side
 def test_a_full_quota_limits_and_its_mending_is_enough(pool: Pool) -> None:
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "3"}}}
-    pool.kubectl("apply", "-f", "-", input=json.dumps(quota))
-    wait_until(lambda: get("resourcequota", "q", "-n", pool.namespace).get("status", {}).get("used"), "it is counted")
+    fill_quota(pool)
     pool.apply(minReplicas=4)
     wait_until(lambda: pool.condition("ScalingLimited") == ("True", "QuotaExceeded"), "the condition says so")
     assert len(pool.pods()) == 2  # the third place is Redis's
     assert pool.condition("TemplateValid") == ("True", "Accepted")
     pool.kubectl("delete", "resourcequota", "q")
     wait_until(lambda: len(pool.pods()) == 4, "the pool fills up")
+
+
+@side_by_side
+def test_a_template_changes_under_a_full_quota_by_one_old_pod_making_room(pool: Pool) -> None:
+    fill_quota(pool)
+    pool.apply(minReplicas=2, maxReplicas=2)
+    pool.until_states("idle", "idle")
+    pool.enqueue(("long", 10.0, "long"))
+    pool.until_begun("long")
+    pool.change(env=[GREEN])
+    wait_until(lambda: green(pool) == [True, True] and pool.states() == ["idle", "idle"], "two new pods serve", 180)
+    pool.until_succeeded()
+    assert pool.history.interrupted() == []
+    assert pool.history.peak() == 2
