@@ -82,9 +82,17 @@ class Backoff:
 class OutageWatch:
     """What a loop notes about its broker: one log line when it goes away, one when it is back."""
 
-    def __init__(self, on_error: Callable[[], None], on_end: Callable[[], None], ask: Callable[[], object]) -> None:
-        """`on_end`: called when the broker is back; `ask`: asks it something, and fails while it is away."""
+    def __init__(
+        self,
+        *,
+        on_error: Callable[[], None],
+        on_begin: Callable[[], None],
+        on_end: Callable[[], None],
+        ask: Callable[[], object],
+    ) -> None:
+        """`ask`: asks the broker something, and fails while it is away."""
         self._on_error = on_error
+        self._on_begin = on_begin
         self._on_end = on_end
         self._ask = ask
         self._backoff = Backoff(longest=LONGEST_LOOP_PAUSE_SECONDS)
@@ -95,6 +103,7 @@ class OutageWatch:
         self._on_error()
         if self._began is None:
             self._began = time.monotonic()
+            self._on_begin()
             log.warning("the broker can't be reached (%s): trying again until it can", type(error).__name__)
         return self._backoff.pause()
 

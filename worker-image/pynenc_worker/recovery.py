@@ -9,6 +9,7 @@ pynenc's core tasks do, and searches after an outage.
 One invocation that can't be recovered is logged and left; the others are recovered.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -100,6 +101,10 @@ class Recovery:
             self._looked_at = now
             self._search()
             self._looked(now)
+
+    def in_outage(self) -> None:
+        """The broker is away. The first round that finds it back may have the slot, when no heartbeat is new yet."""
+        self._trusted_at = math.inf
 
     def after_outage(self) -> None:
         """The broker was away: invocations may have got lost, and living runners may look dead."""

@@ -48,13 +48,13 @@ class DrainableThreadRunner(WaitingThreadRunner):
         metrics: WorkerMetrics,
         may_take: Callable[[float], bool],
         on_change: Callable[[], None],
-        after_outage: Callable[[], None],
+        outage: OutageWatch,
     ) -> None:
         """Prepare a runner, and wrap what the app's components do for it.
 
         :param may_take: whether to look for work now, given the seconds without a thread
         :param on_change: called from any thread when one starts or ends
-        :param after_outage: called from the loop when the broker is back
+        :param outage: is told by the loop how its rounds go
         """
         super().__init__(app, runner_context=runner_context)
         calls = PatientCalls(on_error=metrics.broker_errors.inc)
@@ -68,7 +68,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         self._may_take = may_take
         self._on_change = on_change
         self._wake = threading.Event()
-        self._outage = OutageWatch(metrics.broker_errors.inc, after_outage, app.broker.count_invocations)
+        self._outage = outage
         self._started = 0
         self._taking = False
         self._ready = False

@@ -19,6 +19,7 @@ from pynenc_worker.heartbeat import Heartbeat
 from pynenc_worker.index import InvocationIndex
 from pynenc_worker.logs import configure, log
 from pynenc_worker.metrics import WorkerMetrics, worker_version
+from pynenc_worker.outage import OutageWatch
 from pynenc_worker.packing import Packing
 from pynenc_worker.pod_api import PodApi
 from pynenc_worker.podinfo import PodInfo
@@ -109,7 +110,12 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
         # An unknown worker must not hold a task.
         may_take=lambda rested: reporter.heard_of() and packing.may_take(rested),
         on_change=reporter.wake,
-        after_outage=recovery.after_outage,
+        outage=OutageWatch(
+            on_error=metrics.broker_errors.inc,
+            on_begin=recovery.in_outage,
+            on_end=recovery.after_outage,
+            ask=app.broker.count_invocations,
+        ),
     )
     atomic = AtomicService(app, context, drain, recovery)
     atomic.install()

@@ -50,25 +50,27 @@ def test_pauses_grow_up_to_a_bound() -> None:
 
 
 def test_an_outage_is_over_when_the_broker_answers_and_not_when_nobody_asks(caplog: pytest.LogCaptureFixture) -> None:
-    away, ends = [True], []
+    away, begins, ends = [True], [], []
 
     def ask() -> None:
         if away:
             raise redis.ConnectionError
 
-    watch = OutageWatch(lambda: None, lambda: ends.append(1), ask)
+    watch = OutageWatch(
+        on_error=lambda: None, on_begin=lambda: begins.append(1), on_end=lambda: ends.append(1), ask=ask
+    )
     watch.succeeded()
     watch.failed(redis.ConnectionError())
     for _ in range(10):
         with pytest.raises(redis.ConnectionError):
             watch.succeeded()
         watch.failed(redis.ConnectionError())
-    assert ends == []
+    assert (begins, ends) == ([1], [])
     assert watch.failed(redis.ConnectionError()) > 2.0  # the pauses have grown
     away.clear()
     watch.succeeded()
     watch.succeeded()
-    assert ends == [1]
+    assert (begins, ends) == ([1], [1])
     assert watch.failed(redis.ConnectionError()) < 0.5
     assert len(caplog.records) == 2  # a line each for two outages
 
