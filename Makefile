@@ -62,6 +62,9 @@ test-integration: machine ## against a real API server and a real Redis
 test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 leaves it running
 	@$(PY) hack/test.py e2e
 
+test-scaling: machine ## every story of scaling on the real cluster, 25 minutes; `make test` runs the quick ones
+	@$(PY) hack/test.py scaling
+
 crd: env ## generate crds/ and the chart's copy from hack/crd/
 	@$(PY) hack/generate_crd.py
 

@@ -2,6 +2,7 @@
 
     python hack/test.py            everything, as `make test` and CI run it
     python hack/test.py e2e        some steps only, with what they need
+    python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
 Exit code 0: every step passed.
@@ -29,7 +30,10 @@ class Step:
     name: str
     command: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    by_name_only: bool = False  # a longer choice of what another step has a quick one of
 
+
+SCALING = ("scaling", "starting", "threads", "leaving", "templates", "dying", "operator_away")
 
 STEPS = (
     Step("ruff", (str(BIN / "ruff"), "check", ".")),
@@ -41,13 +45,19 @@ STEPS = (
     Step("integration", (*PYTEST, "tests/integration"), needs=("programs",)),
     Step("cluster", (*CLUSTER_TOOL, "up"), needs=("programs",)),
     Step("images", (*CLUSTER_TOOL, "images"), needs=("cluster",)),
-    Step("e2e", (*CLUSTER_TOOL, "exec", "--", *PYTEST, "tests/e2e"), needs=("images",)),
+    Step("e2e", (*CLUSTER_TOOL, "exec", "--", *PYTEST, "-m", "not slow", "tests/e2e"), needs=("images",)),
+    Step(
+        "scaling",
+        (*CLUSTER_TOOL, "exec", "--", *PYTEST, "-rP", *(f"tests/e2e/test_{name}.py" for name in SCALING)),
+        needs=("images",),
+        by_name_only=True,
+    ),
 )
 
 
 def wanted(names: list[str]) -> list[Step]:
-    """The named steps with what they need, in order; all of them without a name."""
-    chosen = set(names or [step.name for step in STEPS])
+    """The named steps with what they need, in order; without a name all but those that run by name only."""
+    chosen = set(names or [step.name for step in STEPS if not step.by_name_only])
     for step in reversed(STEPS):
         if step.name in chosen:
             chosen.update(step.needs)
