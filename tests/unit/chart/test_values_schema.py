@@ -23,7 +23,7 @@ VALUE_SETS = sorted((CHART / "ci").glob("*.yaml"))
 
 # A parent chart's, and maps whose keys are names of the user's: labels, annotations, resources, parameters of drivers.
 OPEN = {
-    *("global", "annotations", "labels", "podAnnotations", "podLabels", "nodeSelector", "matchLabels"),
+    *("global", "annotations", "labels", "alertLabels", "podAnnotations", "podLabels", "nodeSelector", "matchLabels"),
     *("limits", "requests", "volumeAttributes", "options", "userAnnotations", "fieldsV1"),
 }
 
