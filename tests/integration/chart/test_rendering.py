@@ -208,7 +208,7 @@ def test_the_package_has_what_a_user_needs_and_no_more(tmp_path: Path) -> None:
     assert {name for name in files if "/" not in name} == {
         *("Chart.yaml", "values.yaml", "values.schema.json", "README.md", "UPGRADING.md", ".helmignore"),
     }
-    assert {name.partition("/")[0] for name in files if "/" in name} == {"templates"}
+    assert {name.partition("/")[0] for name in files if "/" in name} == {"templates", "alerts", "dashboards"}
     packaged = helm("template", RELEASE, str(package), f"--namespace={RELEASE_NAMESPACE}")
     assert packaged.returncode == 0, packaged.stderr
     assert packaged.stdout == helm_template().stdout
