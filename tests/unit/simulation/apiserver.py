@@ -145,8 +145,9 @@ class ApiServer:
         return pod
 
     def _store_runner(self, runner: Json) -> Json:
-        self.runner = runner
         self._revision += 1
+        meta = {**runner["metadata"], "resourceVersion": str(self._revision)}
+        self.runner = runner = {**runner, "metadata": meta}
         self._tell(self.runner_watchers, "MODIFIED", runner)
         return runner
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
 from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, QueueCount, ReadHeartbeats
 from tests.unit.simulation.run import Run
@@ -18,14 +18,14 @@ class SimulatedSource(BackendSource):
         self._run = run
         self._broker = broker
 
-    async def ask(self, backend: Backend, question: Any) -> Any:
+    async def ask(self, backend: Backend, question: Any) -> Any:  # noqa: ARG002 - there is one
         if isinstance(question, OldestEntry):
             return None  # nothing is decided by it
         await asyncio.sleep(self._run.draw(self._run.timing.count))
         if self._broker.down:
             await asyncio.sleep(DEADLINE_SECONDS)
             raise BrokerError(BrokerErrorKind.UNREACHABLE, "down")
-        shows_entries = backend.kind is BackendKind.REDIS
+        shows_entries = self._broker.shows_entries
         match question:
             case CountQueue():
                 return self._count(question) if shows_entries else QueueCount(len(self._broker.queue))

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from tests.unit.simulation.run import Range, Run
@@ -31,6 +32,7 @@ class Broker:
     """Queue and orchestrator in one."""
 
     run: Run
+    shows_entries: bool = True  # as Redis does; else only a count is to be had
     down: bool = False
     queue: deque[Invocation] = field(default_factory=deque)
     all: list[Invocation] = field(default_factory=list)
@@ -58,6 +60,10 @@ class Broker:
             return None
         self.held += 1
         return self.queue.popleft()
+
+    def head(self, most: int) -> list[str] | None:
+        """The ids that are next."""
+        return [str(one.number) for one in islice(self.queue, most)] if self.shows_entries else None
 
     def started(self, invocation: Invocation) -> None:
         invocation.executions += 1

@@ -58,6 +58,14 @@ def test_a_fast_stream_of_short_tasks_does_not_ratchet_to_the_maximum(seed: int)
     assert max(found.waits) < 2.0
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_pool_that_has_grown_shrinks_under_a_fast_stream(seed: int) -> None:
+    """Its cold start fills the queue, and so the pool. Were each worker given a task now and then, none would go."""
+    stream = loads.stream(20.0, 0.1, until=240.0)
+    found = simulate(Scenario(stream, {"maxReplicas": 20, "idleTimeoutSeconds": 20}), seed)
+    assert found.pod_seconds / 240.0 < 10.0
+
+
 def test_restarts_of_the_operator_cost_few_pods() -> None:
     rng = random.Random(1)  # noqa: S311 - dice of a test
     load = loads.merged(loads.poisson(rng, 0.4, 20.0, 300.0), loads.at_once((20, 5.0), at=100.0))

@@ -29,15 +29,12 @@ def test_a_pending_pod_does_not_hold_the_only_place_for_ever(seed: int) -> None:
 def test_a_worker_that_took_work_before_its_first_report_could_be_deleted_with_it() -> None:
     """Which is why the real one takes nothing until its report is accepted."""
 
-    def told_with(*, cautious: bool) -> int:
-        def story(seed: int) -> Scenario:
-            return replace(anything.scenario(seed), cautious_workers=cautious)
+    def incautious(seed: int) -> Scenario:
+        return replace(anything.scenario(seed), cautious_workers=False)
 
-        seeds = anything.seeds_of(worstmoments.a_maximum_lowered_in_a_cold_start, 1000)
-        return sum(run_seed(seed, story).busy_pods_deleted for seed in seeds)
-
-    assert told_with(cautious=True) == 0
-    assert told_with(cautious=False) > 0
+    seeds = anything.seeds_of(worstmoments.a_maximum_lowered_in_a_cold_start, 2000)
+    found = (seed for seed in seeds if run_seed(seed, incautious).busy_pods_deleted)
+    assert run_seed(next(found)).problem == ""
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -10,6 +10,7 @@ from pynenc_worker import contract
 from pynenc_worker.activity import Activity, Observation, Report
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.drain import Drain
+from pynenc_worker.packing import Packing
 from pynenc_worker.worker import LAST_REPORT_SECONDS
 from tests.unit.simulation.apiserver import ApiServer
 from tests.unit.simulation.recoverer import Recoverer
@@ -20,6 +21,8 @@ type Json = dict[str, Any]
 
 # After a thread's end the loop looks for work at once.
 AFTER_THREAD: Final[Range] = (0.0, 0.05)
+# Between two looks at a queue whose work it leaves to others.
+LOOP: Final[Range] = (0.1, 0.12)
 LONGEST_LOOK_SECONDS: Final = 0.2  # from one look of the reporter to the next
 
 
@@ -53,6 +56,7 @@ class Worker:
         self._cautious = cautious
         self._on_exit = on_exit
         self._activity = Activity(run.now())
+        self._packing = Packing(broker.head, run.now)
         self._last_ended = run.now()
         self._held: Invocation | None = None
         self._told: Report | None = None
@@ -181,9 +185,14 @@ class Worker:
         self._round_due = False
         if not self._may_take():
             return
-        invocation = self._broker.pop()
+        rested = 0.0 if self.running else self._run.now() - self._last_ended
+        leaves_it = not self._packing.may_take(rested)
+        if leaves_it and self._broker.queue and not self._broker.down:
+            self._seek(LOOP)
+            return
+        invocation = None if leaves_it else self._broker.pop()
         if invocation is None:
-            self._broker.hungry[id(self)] = lambda: self._seek(self._run.timing.pickup)
+            self._broker.hungry[id(self)] = lambda: self._seek(LOOP if leaves_it else self._run.timing.pickup)
             return
         self._run.note(self.uid, "takes", invocation.number)
         self._held = invocation
@@ -228,7 +237,8 @@ class Worker:
     def _finish_if_over(self) -> None:
         """Leave; who has ever been heard of first sees to it that `drained` is."""
         if not self.busy and not self.hangs and (self.drain.stopping or self._handed_back):
-            told = self._told is None or self._told.state is WorkerState.DRAINED
+            heard_of = self._told is not None or self._telling
+            told = not heard_of or (self._told is not None and self._told.state is WorkerState.DRAINED)
             self._run.after((0.0, 0.6) if told else (LAST_REPORT_SECONDS,) * 2, self._exit)
 
     def _exit(self) -> None:
