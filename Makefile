@@ -65,8 +65,13 @@ test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 
 test-scaling: machine ## every story of scaling on the real cluster, 25 minutes; `make test` runs the quick ones
 	@$(PY) hack/test.py scaling
 
-crd: env ## generate crds/ and the chart's copy from hack/crd/
+crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
 	@$(PY) hack/generate_crd.py
+	@$(PY) -m hack.generate_chart
+	@$(PY) -m hack.generate_crd_reference
+
+chart-reference: env ## generate the chart's values.schema.json and README.md from its values.yaml
+	@$(PY) -m hack.generate_chart
 
 metrics-reference: env ## generate docs/metrics.md from the code
 	@$(PY) hack/generate_metrics_reference.py
