@@ -30,7 +30,7 @@ from pynenc_operator.status import learn_start_seconds
 
 type Json = dict[str, Any]
 
-# A worker with a free thread takes work within 0.3 s: what is still queued after this found none.
+# A worker that works and has a free thread takes work within 0.3 s: what is still queued after this found none.
 RECOUNT_SECONDS: Final = 0.5
 
 
