@@ -62,8 +62,8 @@ test-integration: machine ## against a real API server and a real Redis
 test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 leaves it running
 	@$(PY) hack/test.py e2e
 
-test-scaling: machine ## every story of scaling on the real cluster, 25 minutes; `make test` runs the quick ones
-	@$(PY) hack/test.py scaling
+test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
+	@$(PY) hack/test.py outages scaling
 
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
 	@$(PY) hack/generate_crd.py

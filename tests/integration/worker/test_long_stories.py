@@ -10,7 +10,7 @@ from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, Worker, eventually
 from tests.integration.worker.redis_server import RedisServer
 
-pytestmark = pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)]
 
 OUTAGE_SECONDS = 60.0
 # Workers trust heartbeats again a minute after an outage; what they would do wrongly they would do soon after.
