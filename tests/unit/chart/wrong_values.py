@@ -57,7 +57,7 @@ WRONG: list[tuple[Json, str]] = [
     ({"metrics": {"serviceMonitor": {"interval": "30"}}}, "interval"),
     ({"metrics": {"podMonitor": {"relabelings": [{"action": "rename"}]}}}, "action"),
     ({"metrics": {"podMonitor": {"metricRelabelings": [{"target_label": "x"}]}}}, "target_label"),
-    ({"prometheusRule": {"disabled": ["PynencOperatorDwn"]}}, "PynencOperatorDwn"),
+    ({"prometheusRule": {"disabled": ["PynencOperatorDwn"]}}, "disabled"),
     ({"prometheusRule": {"label": {}}}, "label"),
     ({"grafanaDashboards": {"labels": {"grafana_dashboard": 1}}}, "grafana_dashboard"),
     ({"grafanaDashboards": {"folder": "pynenc"}}, "folder"),
