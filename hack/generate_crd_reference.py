@@ -65,6 +65,8 @@ PLATFORM: Final = (
 OTHER_WORDS: Final = {
     "CredentialsMissing": "which Secret can't be used, why, and what to do",
     "Rejected": "what the API server says of the pod",
+    "Serving": "why there are so many pods, in one sentence: `10 pods (9 active, 1 coming): the queue asks for ...`",
+    "AtZero": "the same at none: `0 pods: none is needed, the first queued invocation starts one`",
 }
 
 type Schema = dict[str, Any]

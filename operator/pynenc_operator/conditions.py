@@ -140,8 +140,33 @@ def _ready(report: Report) -> tuple[str, str, str]:
             "pods of this template fail: see condition Progressing, and kubectl logs of a failed pod",
         )
     if report.pool.serving:
-        return "True", "Serving", "worker pods follow the queue"
-    return "True", "AtZero", "no pod is needed; the first queued invocation starts one"
+        return "True", "Serving", _why_so_many(report)
+    return "True", "AtZero", _why_so_many(report)
+
+
+def _why_so_many(report: Report) -> str:
+    """Say in one sentence how many pods serve, what they do, and why they are not more or fewer.
+
+    All its figures follow from counts that stand in the status too: it never changes alone.
+    """
+    pool, spec, decision = report.pool, report.spec, report.decision
+    coming = len(pool.not_started) + len(pool.starting)
+    whys = (
+        (decision.limited, _LIMITS.get(decision.limited or Reason.STEADY, "")),
+        (spec.pin is not None, "spec.replicas pins the pool"),
+        (spec.enforce_max_replicas, "spec.enforceMaxReplicas keeps the pool full"),
+        (not pool.serving, "none is needed, the first queued invocation starts one"),
+        (decision.not_consumed, "idle workers leave queued work alone: see condition DemandNotConsumed"),
+        (decision.unrecovered, "what a dead worker held is queued again: see condition RecoveryPending"),
+        (coming, "the queue or spec.minReplicas has asked for those that come"),
+        (pool.serving <= spec.min_replicas, "spec.minReplicas keeps so many"),
+        (pool.idle, "idle ones leave after spec.idleTimeoutSeconds, unless the queue needs them"),
+        (True, "all run tasks, and none is asked to leave before they end"),
+    )
+    why = next(text for holds, text in whys if holds)
+    counts = ((len(pool.active), "active"), (len(pool.idle), "idle"), (coming, "coming"))
+    doing = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{pool.serving} pod{'s' * (pool.serving != 1)}{f' ({doing})' if doing else ''}: {why}"
 
 
 def _broker(report: Report) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.status import compute_status, learn_start_seconds, patch_for
-from tests.unit.operator.builders import NOW, active, idle, seen
+from tests.unit.operator.builders import NOW, active, idle, seen, starting
 
 SPEC = RunnerSpec()
 OK = Facts(template_valid=True)
@@ -57,6 +57,59 @@ def test_a_status_counts_the_pool() -> None:
 )
 def test_ready_says_whether_work_would_be_served(fields: dict[str, Any], ready: tuple[str, str]) -> None:
     assert condition(compute_status({}, report(**fields), NOW), "Ready") == ready
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {},
+            "2 pods (1 active, 1 idle): idle ones leave after spec.idleTimeoutSeconds, unless the queue needs them",
+        ),
+        (
+            {"pool": classify(SPEC, seen(active("a"), starting("b")), NOW)},
+            "2 pods (1 active, 1 coming): the queue or spec.minReplicas has asked for those that come",
+        ),
+        (
+            {"pool": classify(SPEC, seen(active("a")), NOW)},
+            "1 pod (1 active): all run tasks, and none is asked to leave before they end",
+        ),
+        (
+            {"pool": classify(SPEC, seen(), NOW)},
+            "0 pods: none is needed, the first queued invocation starts one",
+        ),
+        (
+            {"pool": classify(SPEC, seen(), NOW), "decision": Decision(0, Reason.STEADY, limited=Reason.QUOTA)},
+            "0 pods: a ResourceQuota of the namespace allows no more pods; raise it or lower spec.maxReplicas",
+        ),
+        (
+            {"decision": Decision(2, Reason.STEADY, limited=Reason.MAX_REPLICAS)},
+            "2 pods (1 active, 1 idle): the queue asks for more pods than spec.maxReplicas allows",
+        ),
+        ({"spec": replace(SPEC, pin=2)}, "2 pods (1 active, 1 idle): spec.replicas pins the pool"),
+        (
+            {"spec": replace(SPEC, enforce_max_replicas=True)},
+            "2 pods (1 active, 1 idle): spec.enforceMaxReplicas keeps the pool full",
+        ),
+        ({"spec": replace(SPEC, min_replicas=2)}, "2 pods (1 active, 1 idle): spec.minReplicas keeps so many"),
+        (
+            {"decision": Decision(2, Reason.STEADY, not_consumed=True)},
+            "2 pods (1 active, 1 idle): idle workers leave queued work alone: see condition DemandNotConsumed",
+        ),
+        (
+            {"decision": Decision(2, Reason.STEADY, unrecovered=("uid-x",))},
+            "2 pods (1 active, 1 idle): what a dead worker held is queued again: see condition RecoveryPending",
+        ),
+    ],
+)
+def test_ready_says_in_a_sentence_why_there_are_so_many_pods(fields: dict[str, Any], message: str) -> None:
+    [ready] = [c for c in compute_status({}, report(**fields), NOW)["conditions"] if c["type"] == "Ready"]
+    assert ready["message"] == message
+
+
+def test_a_deeper_queue_changes_nothing_in_a_condition() -> None:
+    deep, deeper = (compute_status({}, report(depth=QueueDepth(n, n)), NOW) for n in (4, 9))
+    assert deep["conditions"] == deeper["conditions"]
 
 
 def test_an_unknown_depth_is_left_out_and_not_zero() -> None:
