@@ -179,7 +179,7 @@ class World:
         if "failures" in self.server.runner.get("status", {}):
             limit += YOUNG_SECONDS  # until a pod that lives for so long clears them
         while written := await self._written_in(REST_SECONDS):
-            if self.run.time > limit:
+            if self.run.time - REST_SECONDS > limit:
                 raise ViolationError(f"written at rest: {dict(written)}")
         if self.scenario.long_rest:
             # A queue depth alone waits for so long; failures until a pod that lives for so long clears them.
