@@ -24,6 +24,7 @@ SCRAPED_WITHIN = 60.0
 RATE_INTERVAL = "5s"  # Grafana: four scrapes and one
 SHOWN_SECONDS = 10
 ALERTS = sorted((CHART / "alerts").glob("*.yaml"))
+RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 QUERIES = [(file, name) for file in DASHBOARDS for name, _ in targets(load(file))]
 
 
@@ -139,6 +140,14 @@ def test_annotations_are_filled_in(prometheus: PrometheusServer) -> None:
             assert "{{" not in text
             assert "no value" not in text
             assert "error" not in text.lower() or alert["labels"]["alertname"].endswith("Errors"), text
+
+
+@pytest.mark.parametrize("file", RUNBOOKS, ids=lambda path: path.stem)
+def test_prometheus_takes_a_runbooks_queries(prometheus: PrometheusServer, file: Path) -> None:
+    for block in re.findall(r"^```promql\n(.+?)^```", file.read_text(), re.MULTILINE | re.DOTALL):
+        for query in block.splitlines():
+            asked = query.replace("NAMESPACE", "shop").replace("RUNNER", "reports")
+            assert prometheus.ask("query", query=asked)["result"], query
 
 
 def test_the_rule_is_made_on_demand_with_the_labels_that_are_wanted() -> None:

@@ -93,7 +93,8 @@ def test_it_has_a_runbook(alert: str) -> None:
     assert text.startswith(f"# {alert}\n")
     assert re.findall(r"^## .*", text, re.MULTILINE) == SECTIONS
     diagnosis = text.partition("## Diagnosis")[2].partition("## Mitigation")[0]
-    assert "kubectl " in diagnosis or "```promql" in diagnosis
+    assert re.search("^    kubectl ", diagnosis, re.MULTILINE)
+    assert not re.search("^kubectl ", text, re.MULTILINE)  # outside a block of code
 
 
 def test_there_is_no_runbook_for_nothing() -> None:
