@@ -90,6 +90,7 @@ class Reconciler:
             self._forget(key)
             return None
         if "deletionTimestamp" in runner["metadata"]:
+            self.table.forget(key)
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
         if self._now() >= memory.resync_at:

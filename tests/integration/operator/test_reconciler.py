@@ -363,3 +363,18 @@ async def test_an_outage_lasts_since_its_first_leader_saw_it_begin(make_pool: Ma
     pool.depths.depth, pool.depths.now = None, pool.now()
     await pool.look()
     assert await pool.names() == ["reports-0", "reports-1"]
+
+
+async def test_a_runner_that_is_being_deleted_leaves_no_frozen_series(
+    make_pool: MakePool, crd_installed: HalfCluster
+) -> None:
+    pool = make_pool()
+    await pool.look()
+    assert len(pool.reconciler.table.items()) == 1
+    held = json.dumps({"metadata": {"finalizers": ["test.example/held"]}})
+    runner = ("mtr", "reports", "-n", pool.key.namespace)
+    crd_installed.kubectl("patch", *runner, "--type=merge", "-p", held)
+    crd_installed.kubectl("delete", *runner, "--wait=false")
+    assert await pool.look() is None
+    assert len(pool.reconciler.table.items()) == 0
+    crd_installed.kubectl("patch", *runner, "--type=merge", "-p", json.dumps({"metadata": {"finalizers": None}}))
