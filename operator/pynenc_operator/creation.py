@@ -110,7 +110,8 @@ class Creation:
             attempts.refused(self._now())
             attempts.limit = None
             # Keeps `valid` unknown, so that it is asked again: what refuses may be mended outside the template.
-            attempts.verdict = Verdict(problem=Problem("Rejected", error.message))
+            mend = f" ({error.mend})" if error.mend else ""
+            attempts.verdict = Verdict(problem=Problem("Rejected", error.message + mend))
         else:
             attempts.refused(self._now(), LONGEST_OUTAGE_PAUSE_SECONDS)
             attempts.limit = Reason.REFUSED

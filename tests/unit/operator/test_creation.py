@@ -85,3 +85,13 @@ async def test_a_created_pod_ends_the_waiting() -> None:
     world.creation.learn(KEY, runner(), Outcome(created=["reports-0"]), 1)
     assert not world.creation.is_held(KEY, 1)
     assert world.creation.limit(KEY) is None
+
+
+async def test_a_missing_right_of_the_operator_is_told_with_its_mend() -> None:
+    world = World()
+    denial = 'User "x" cannot create resource "pods" in API group "" in the namespace "shop"'
+    world.answer = Forbidden(denial, **WHAT)
+    verdict = await world.creation.check(KEY, runner(), 0)
+    assert verdict.problem
+    assert verdict.problem.message == f"{denial} ({world.answer.mend})"
+    assert "RBAC" in world.answer.mend
