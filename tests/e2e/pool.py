@@ -38,8 +38,10 @@ def clear() -> None:
 def remove(namespace: str) -> None:
     """Delete a test's namespace; its runner first: else the operator tries to make pods in a namespace that goes."""
     kubectl("delete", "mtr", "--all", "-n", namespace)
-    # Of a test that failed: busy workers would stay for their drain timeout, without the Redis that goes as well.
-    kubectl("delete", "pods", "--all", "-n", namespace, "--grace-period=1", "--wait=false")
+    # Of a test that failed: busy workers would stay for their drain timeout, without the Redis that goes as well. The
+    # kubelet does not always follow a grace that is shortened afterwards.
+    for pod in get("pods", "-n", namespace, "-l", f"{labels.MANAGED_BY}={labels.MANAGED_BY_US}")["items"]:
+        processes.end(pod["metadata"]["uid"])
     kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 

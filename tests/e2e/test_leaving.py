@@ -13,6 +13,7 @@ from tests.e2e.history import Seen
 from tests.e2e.kubernetes import get, kubectl
 from tests.e2e.pool import Pool
 from tests.e2e.taskqueue import UNDISTURBED
+from tests.e2e.together import side_by_side
 
 # When a task comes: how far the pod that has run out of work has come on its way out. It may skip a step or go back.
 MOMENTS: dict[str, Callable[[Seen], bool]] = {
@@ -24,6 +25,7 @@ MOMENTS: dict[str, Callable[[Seen], bool]] = {
 ROUNDS = 3
 
 
+@side_by_side
 def test_a_deleted_busy_pod_finishes_its_task_and_new_work_goes_elsewhere(pool: Pool) -> None:
     pool.apply()
     pool.enqueue(("long", 10.0, "long"))
@@ -41,6 +43,7 @@ def test_a_deleted_busy_pod_finishes_its_task_and_new_work_goes_elsewhere(pool: 
     assert last.state == "drained"
 
 
+@side_by_side
 def test_a_deletion_that_was_decided_before_the_worker_turned_active_is_refused(pool: Pool) -> None:
     pool.apply(minReplicas=1)
     pool.until_states("idle")
@@ -102,6 +105,7 @@ def leave_until(pool: Pool, pod: str, what: str, *, after: float) -> None:
     pool.history.wait_for(lambda seen: seen.uid == pod and seen.at >= begin and MOMENTS[what](seen), what)
 
 
+@side_by_side
 def test_a_drain_is_taken_back_when_the_pod_is_wanted_again(pool: Pool) -> None:
     pool.apply(maxReplicas=1, maxThreads=2)
     pool.enqueue(("long", 25.0, "long"))
@@ -122,6 +126,7 @@ def test_a_drain_is_taken_back_when_the_pod_is_wanted_again(pool: Pool) -> None:
     ]
 
 
+@side_by_side
 def test_deleting_the_runner_lets_its_busy_pod_finish(pool: Pool) -> None:
     pool.apply(minReplicas=2)
     pool.until_states("idle", "idle")

@@ -26,6 +26,7 @@ def test_a_pod_with_free_threads_takes_what_comes_and_no_other_is_made(pool: Poo
     assert pool.history.interrupted() == []
 
 
+@pytest.mark.slow
 @side_by_side
 def test_long_tasks_over_an_empty_queue_finish_once_however_short_the_idle_timeout(pool: Pool) -> None:
     pool.apply(idleTimeoutSeconds=1)
@@ -81,6 +82,7 @@ def test_shadow_tells_what_it_would_do_and_does_nothing(pool: Pool) -> None:
     pool.until_succeeded()
 
 
+@pytest.mark.slow
 @side_by_side
 def test_paused_lets_idle_pods_stay_and_makes_none_for_one_that_goes(pool: Pool) -> None:
     pool.apply(minReplicas=2, idleTimeoutSeconds=1)
