@@ -61,7 +61,10 @@ class Activity:
             state = WorkerState.IDLE
         if worked and self._report.state in (WorkerState.IDLE, WorkerState.DRAINED):
             self._spell_began = now
-        answer = seen.drain_id if state is WorkerState.DRAINED and not seen.holding else ""
+        answer = ""
+        if state is WorkerState.DRAINED and not seen.holding:
+            answered = self._report.drain_answer if self._report.state is WorkerState.DRAINED else ""
+            answer = seen.drain_id or answered  # a signal after the answer takes nothing of it back
         if (state, answer) != (self._report.state, self._report.drain_answer):
             self._report = Report(state, self._since(state, seen, now), answer, seen.live)
         return self._report

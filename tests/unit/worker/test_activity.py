@@ -114,3 +114,12 @@ def test_a_busy_drain_taken_back_is_active_since_the_work_began() -> None:
 
 def test_a_stop_without_a_request_gives_no_answer() -> None:
     assert Activity(0.0).observe(draining(QUIET, ""), 1.0) == Report(WorkerState.DRAINED, since=1.0)
+
+
+def test_a_signal_after_the_answer_is_no_news_and_new_work_takes_the_answer_back() -> None:
+    activity = Activity(0.0)
+    answered = activity.observe(draining(QUIET), 10.0)
+    assert (answered.state, answered.drain_answer) == (WorkerState.DRAINED, "d")
+    assert activity.observe(draining(QUIET, drain_id=""), 11.0) is answered
+    assert activity.observe(draining(QUIET, drain_id="e"), 12.0).drain_answer == "e"
+    assert activity.observe(replace(draining(QUIET), holding=True), 13.0).drain_answer == ""
