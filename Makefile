@@ -66,7 +66,7 @@ test-scaling: machine ## every story of scaling on the real cluster, half an hou
 	@$(PY) hack/test.py outages scaling
 
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
-	@$(PY) hack/generate_crd.py
+	@$(PY) -m hack.generate_crd
 	@$(PY) -m hack.generate_chart
 	@$(PY) -m hack.generate_crd_reference
 
@@ -74,6 +74,6 @@ chart-reference: env ## generate the chart's values.schema.json and README.md fr
 	@$(PY) -m hack.generate_chart
 
 metrics-reference: env ## generate docs/metrics.md from the code
-	@$(PY) hack/generate_metrics_reference.py
+	@$(PY) -m hack.generate_metrics_reference
 
 .PHONY: $(shell awk -F: '/^[a-z-]+:.*## / {print $$1}' $(MAKEFILE_LIST))

@@ -7,7 +7,6 @@ the CRD has. The README is README.md.gotmpl with the values; template and commen
 what comes out. helm-docs itself is GPL, and so none of the project's tools.
 """
 
-import argparse
 import json
 import re
 import sys
@@ -17,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from hack.generate_crd import CRD, ROOT, Schema, merged
+from hack.generate_crd import CRD, Schema, merged
+from hack.generated import ROOT, GenerateError, main
 
 CHART = ROOT / "charts" / "pynenc-operator"
 SOURCE = ROOT / "hack" / "chart" / "values.schema.yaml"
@@ -25,10 +25,6 @@ VALUES = CHART / "values.yaml"
 WIDTH = 110  # JSON that is shorter stands in one line
 
 type Keys = tuple[str, ...]  # of a value: ("image", "tag")
-
-
-class GenerateError(Exception):
-    """The files can't be generated; the text says why and what to do."""
 
 
 def comments(text: str) -> dict[Keys, str]:
@@ -171,26 +167,5 @@ def generate() -> dict[Path, str]:
     }
 
 
-def main() -> int:
-    """Write the files, or compare them."""
-    parser = argparse.ArgumentParser(prog="python -m hack.generate_chart", description="Generate files of the chart.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
-    check: bool = parser.parse_args().check
-    try:
-        files = generate()
-    except GenerateError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        name = path.relative_to(ROOT)
-        if check:
-            sys.stderr.write(f"{name} is out of date: run `python -m hack.generate_chart` and commit the result\n")
-        else:
-            path.write_text(files[path])
-            sys.stdout.write(f"wrote {name}\n")
-    return 1 if check and stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("Generate files of the chart.", "python -m hack.generate_chart", generate))

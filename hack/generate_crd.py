@@ -6,11 +6,10 @@ That part is written out whole, so that a misspelt field is an error at `kubectl
 descriptions and defaults: with descriptions the resource is too large for `kubectl apply`, and
 defaults that the API server fills in would change the template that the user wrote.
 
-    python hack/generate_crd.py            write the files
-    python hack/generate_crd.py --check    exit 1 if they are not what this would write
+    python -m hack.generate_crd            write the files
+    python -m hack.generate_crd --check    exit 1 if they are not what this would write
 """
 
-import argparse
 import copy
 import json
 import re
@@ -21,7 +20,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from hack.generated import ROOT, GenerateError, main
+
 SOURCE = ROOT / "hack" / "crd" / "multithreadrunner.yaml"
 KUBERNETES = ROOT / "tests" / "cluster" / "programs" / "kubernetes"  # its go.mod pins the version
 CRD = ROOT / "crds" / "multithreadrunners.pynenc.org.yaml"
@@ -39,10 +39,6 @@ SPECIAL: dict[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
     "io.k8s.apimachinery.pkg.api.resource.Quantity": INT_OR_STRING | {"pattern": QUANTITY},
 }
-
-
-class GenerateError(Exception):
-    """The definition can't be generated; the text says why and what to do."""
 
 
 def kubernetes_module() -> dict[str, str]:
@@ -180,6 +176,7 @@ def dump(document: Schema) -> str:
 
 def generate() -> dict[Path, str]:
     """What belongs in which file."""
+    print("reading the pod template of Kubernetes (a Go module; downloaded once) ...", flush=True)
     module = kubernetes_module()
     crd = definition(SOURCE.read_text(), kubernetes_definitions(Path(module["Dir"])))
     origin = (
@@ -197,28 +194,5 @@ def generate() -> dict[Path, str]:
     return {CRD: f"# {origin}\n{dump(crd)}", CHART_TEMPLATE: chart}
 
 
-def main() -> int:
-    """Write the files, or compare them."""
-    parser = argparse.ArgumentParser(description="Generate the CustomResourceDefinition and the chart's copy of it.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
-    check: bool = parser.parse_args().check
-    sys.stdout.write("reading the pod template of Kubernetes (a Go module; downloaded once) ...\n")
-    sys.stdout.flush()
-    try:
-        files = generate()
-    except GenerateError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        if check:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date: run `make crd` and commit the result\n")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(files[path])
-            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
-    return 1 if check and stale else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("Generate the CustomResourceDefinition and the chart's copy of it.", "make crd", generate))

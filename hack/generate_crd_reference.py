@@ -4,7 +4,6 @@ python -m hack.generate_crd_reference            write the file
 python -m hack.generate_crd_reference --check    exit 1 if it is not what this would write
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,8 @@ from typing import Any, Final
 import yaml
 
 from hack.condition_reasons import sayings
-from hack.generate_crd import CRD, ROOT
+from hack.generate_crd import CRD
+from hack.generated import ROOT, main
 
 REFERENCE: Final = ROOT / "docs" / "crd.md"
 
@@ -226,23 +226,5 @@ def generate() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser(description="Generate docs/crd.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the file is out of date")
-    check: bool = parser.parse_args().check
-    text = generate()
-    if REFERENCE.exists() and REFERENCE.read_text() == text:
-        return 0
-    if check:
-        sys.stderr.write(
-            f"{REFERENCE.relative_to(ROOT)} is out of date: run `python -m hack.generate_crd_reference` and commit it\n"
-        )
-        return 1
-    REFERENCE.write_text(text)
-    sys.stdout.write(f"wrote {REFERENCE.relative_to(ROOT)}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("Generate docs/crd.md.", "python -m hack.generate_crd_reference", lambda: {REFERENCE: generate()}))

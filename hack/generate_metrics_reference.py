@@ -1,17 +1,16 @@
 """Generate docs/metrics.md from the metrics that operator and worker are made with.
 
-python hack/generate_metrics_reference.py            write the file
-python hack/generate_metrics_reference.py --check    exit 1 if it is not what this would write
+python -m hack.generate_metrics_reference            write the file
+python -m hack.generate_metrics_reference --check    exit 1 if it is not what this would write
 """
 
-import argparse
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from hack.generated import ROOT, main
 from pynenc_operator import metrics, runnermetrics
 from pynenc_operator.backends import BrokerErrorKind
 from pynenc_operator.families import Family, Kind
@@ -20,7 +19,6 @@ from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.metrics import WorkerMetrics
 
-ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "metrics.md"
 
 INTRODUCTION = """\
@@ -131,21 +129,5 @@ def generate() -> str:
     return "\n".join(parts)
 
 
-def main() -> int:
-    """Write the file, or compare it."""
-    parser = argparse.ArgumentParser(description="Generate docs/metrics.md.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the file is out of date")
-    check: bool = parser.parse_args().check
-    text = generate()
-    if REFERENCE.exists() and REFERENCE.read_text() == text:
-        return 0
-    if check:
-        sys.stderr.write(f"{REFERENCE.relative_to(ROOT)} is out of date: run `make metrics-reference` and commit it\n")
-        return 1
-    REFERENCE.write_text(text)
-    sys.stdout.write(f"wrote {REFERENCE.relative_to(ROOT)}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("Generate docs/metrics.md.", "make metrics-reference", lambda: {REFERENCE: generate()}))

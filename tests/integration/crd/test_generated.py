@@ -8,7 +8,7 @@ from tests.cluster.paths import ROOT
 
 def test_the_committed_files_are_up_to_date() -> None:
     done = subprocess.run(
-        [sys.executable, "hack/generate_crd.py", "--check"],
+        [sys.executable, "-m", "hack.generate_crd", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,

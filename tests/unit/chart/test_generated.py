@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.generate_chart import GenerateError, Keys, comments, dump, json_schema, readme, resolved, table
+from hack.generate_chart import Keys, comments, dump, json_schema, readme, resolved, table
+from hack.generated import GenerateError
 
 ROOT = Path(__file__).parents[3]
 VALUES = """
