@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
+from tests.integration.redis_server import RedisServer
 
 CRD_FILE = ROOT / "crds" / "multithreadrunners.pynenc.org.yaml"
 SERVED_WITHIN = 30.0  # seconds
@@ -38,6 +39,13 @@ def until_served(cluster: HalfCluster) -> None:
         assert time.monotonic() < deadline, answer.stderr
         time.sleep(0.2)
     cluster.kubectl("get", "multithreadrunners")
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """An empty Redis."""
+    with RedisServer.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture

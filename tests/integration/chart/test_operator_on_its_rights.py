@@ -19,7 +19,7 @@ from tests.integration.chart.caller import MERGE_PATCH, Caller
 from tests.integration.chart.conftest import ONE_NAMESPACE, WATCHED, Release
 from tests.integration.chart.rendering import RELEASE, Json, environment, render
 from tests.integration.chart.rights import LEADING, SERVING, WORKERS, Right
-from tests.integration.worker.redis_server import RedisServer
+from tests.integration.redis_server import RedisServer
 
 PODS = f"/api/v1/namespaces/{WATCHED}/pods"
 RUNNERS = f"/apis/pynenc.org/v1alpha1/namespaces/{WATCHED}/multithreadrunners"
@@ -30,15 +30,6 @@ RARE: set[Right] = {
     ("bind", "rbac.authorization.k8s.io", "clusterroles", WORKERS),
     ("get", "", "pods", ""),
 }
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """An empty broker."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.broker import BackendSource, load_plugins
 from pynenc_operator.workqueue import WorkQueue
 from tests.integration.operator.tcp_proxy import TcpProxy
-from tests.integration.worker.redis_server import RedisServer
+from tests.integration.redis_server import RedisServer
 
 POLL_SECONDS = 1.0
 
@@ -29,14 +28,6 @@ def count(broker: Any, backend: Backend) -> int:  # noqa: ARG001
 def _plugins() -> None:
     """As the operator does at its start."""
     load_plugins()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.pool_harness import manifest
 from tests.integration.promtool import check_metrics
+from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import redis_line
 from tests.integration.worker.processes import Producer
-from tests.integration.worker.redis_server import RedisServer
 
 WITHIN = 90.0  # seconds for a step of the operator, on a loaded machine
 
@@ -87,16 +87,6 @@ def operator(crd_installed: HalfCluster, namespace: str, tmp_path: Path) -> Iter
     if operator.process.poll() is None:
         operator.process.kill()
         operator.process.wait(timeout=10)
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.stop()
 
 
 def report_idle(cluster: HalfCluster, namespace: str, pod: str) -> None:

@@ -3,7 +3,6 @@
 import gc
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, ReadHeartbeats
-from tests.integration.worker.redis_server import RedisServer
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
+from tests.integration.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import cache
+from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
 from tests.integration.worker.processes import Line, Producer, Worker, show
-from tests.integration.worker.redis_server import RedisServer
 
 _apps = itertools.count(1)
 
@@ -21,10 +21,8 @@ _apps = itertools.count(1)
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis for all tests; each has an app id of its own in it."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
+    with RedisServer.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

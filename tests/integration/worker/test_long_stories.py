@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from pynenc_worker import contract
+from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, Worker, eventually
-from tests.integration.worker.redis_server import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)]
 

@@ -23,8 +23,8 @@ from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.drain import Drain
 from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.recovery import ANSWER_LENGTH, Recovery
+from tests.integration.redis_server import RedisServer
 from tests.integration.worker import redis_tasks
-from tests.integration.worker.redis_server import RedisServer
 
 # pynenc stores exceptions with jsonpickle, which announces a change of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:keys will default:DeprecationWarning")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pynenc_worker import contract
+from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
-from tests.integration.worker.redis_server import RedisServer
 
 OUTAGE_SECONDS = {"redis": 10.0, "sqlite": 3.0}
 

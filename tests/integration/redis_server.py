@@ -4,7 +4,10 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 STARTED_WITHIN = 20.0
 
@@ -19,6 +22,15 @@ class RedisServer:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path) -> Iterator[Self]:
+        """One that runs for as long as it is needed."""
+        server = cls(folder)
+        server.start()
+        yield server
+        server.stop()
 
     @property
     def url(self) -> str:
