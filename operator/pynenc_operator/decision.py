@@ -6,7 +6,7 @@ Pure data. Times are Unix seconds by the API server's clock.
 from dataclasses import dataclass
 
 from pynenc_operator.model import DrainRequest, WorkerPod
-from pynenc_operator.reason import Reason
+from pynenc_operator.reason import OVER, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +94,4 @@ class Decision:
     @property
     def scales(self) -> bool:
         """Whether it changes how many pods serve; to clear away those whose life is over does not."""
-        over = {Reason.DRAINED, Reason.DRAIN_TIMEOUT, Reason.SILENT, Reason.ENDED}
-        return bool(self.create or self.cancels or self.drains or any(step.reason not in over for step in self.deletes))
+        return bool(self.create or self.cancels or self.drains or any(step.reason not in OVER for step in self.deletes))

@@ -65,6 +65,12 @@ def trouble_of(seen: Observation) -> Trouble | None:
     return Trouble(pod.trouble.reason, f"{pod.name}: {pod.trouble.message}") if pod.trouble else None
 
 
+def ended_too_early(pod: WorkerPod) -> bool:
+    """Whether a pod that has ended never reported, or ended without `drained` within a minute of its start."""
+    early = pod.started_at is None or (pod.ended_at or pod.created) - pod.started_at <= YOUNG_SECONDS
+    return pod.status is None or (early and pod.owns)
+
+
 def _failed(
     spec: RunnerSpec, seen: Observation, pods: Iterable[WorkerPod], now: float
 ) -> Iterable[tuple[float, WorkerPod]]:
@@ -74,10 +80,8 @@ def _failed(
         if pod.terminating or pod.disrupted:
             continue
         if pod.ended:
-            ended = pod.ended_at or pod.created
-            early = pod.started_at is None or ended - pod.started_at <= YOUNG_SECONDS
-            if pod.status is None or (early and pod.status.state is not WorkerState.DRAINED):
-                yield ended, pod
+            if ended_too_early(pod):
+                yield pod.ended_at or pod.created, pod
         elif pod.status is None and now - pod.created > deadline:
             yield pod.created + deadline, pod
 

@@ -112,8 +112,8 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
     """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended and owning nothing."""
     for pod in pool.draining:
         if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
-            handed_back = pod.drain and pod.status.last_update - pod.drain.asked >= spec.drain_timeout_seconds
-            yield Delete(pod, Reason.DRAIN_TIMEOUT if handed_back else Reason.DRAINED)
+            late = pod.handed_back(spec.drain_timeout_seconds)
+            yield Delete(pod, Reason.DRAIN_TIMEOUT if late else Reason.DRAINED)
     for pod in pool.silent:
         # Before its first report it takes nothing; and where SIGTERM came too early for Python, only SIGKILL ends it.
         yield Delete(pod, Reason.SILENT, None if pod.status else NEVER_REPORTED_GRACE_SECONDS)

@@ -108,6 +108,11 @@ class WorkerPod:
         """Whether its worker may hold invocations: it has reported, and has not said that it drained."""
         return self.status is not None and self.status.state is not WorkerState.DRAINED
 
+    def handed_back(self, drain_timeout: float) -> bool:
+        """Whether it drained no sooner than its timeout, in seconds: what still ran went back to the queue then."""
+        drain, status = self.drain, self.status
+        return drain is not None and status is not None and status.last_update - drain.asked >= drain_timeout
+
     @property
     def drain(self) -> DrainRequest | None:
         """The open drain request; one that is not ours counts as asked at creation, because there are too many."""

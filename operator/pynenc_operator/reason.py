@@ -1,6 +1,7 @@
 """Why something is decided. Pure."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -32,3 +33,7 @@ class Reason(StrEnum):
     RECOVERED = "Recovered"
     BROKER_UNREACHABLE = "BrokerUnreachable"
     PAUSED = "Paused"
+
+
+# Of steps that clear away pods whose life is over: how many serve is what it was before.
+OVER: Final = frozenset({Reason.DRAINED, Reason.DRAIN_TIMEOUT, Reason.SILENT, Reason.ENDED})

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from pynenc_operator.conditions import Report
 from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Step
-from pynenc_operator.failures import YOUNG_SECONDS
+from pynenc_operator.failures import ended_too_early
 from pynenc_operator.families import DRAIN_SECONDS, POD_SECONDS, Distribution
 from pynenc_operator.model import WorkerPod
-from pynenc_operator.reason import Reason
+from pynenc_operator.reason import OVER, Reason
 from pynenc_worker.contract import WorkerState
 
 type Json = dict[str, Any]
@@ -39,8 +39,6 @@ QUOTA: Final = "Quota"
 ADMISSION: Final = "Admission"
 START_FAILURES: Final = (*dict.fromkeys(_START_FAILURES.values()), CRASH, DEADLINE, QUOTA, ADMISSION)
 DRAIN_RESULTS: Final = ("clean", "timeout", "forced")
-# Steps of a pod whose life is over: they change the pool's size no more.
-_OVER: Final = frozenset({Reason.DRAINED, Reason.DRAIN_TIMEOUT, Reason.SILENT, Reason.ENDED})
 # Limits that the user has set: to be kept at them is no slowness.
 _WANTED_LIMITS: Final = frozenset({Reason.MAX_REPLICAS, Reason.PINNED})
 
@@ -112,7 +110,7 @@ class RunnerRecord:
                 self._leaves(step, now)
             if isinstance(step, CancelDrain):
                 directions.add(("up", step.reason))
-            elif isinstance(step, Drain) or (isinstance(step, Delete) and step.reason not in _OVER):
+            elif isinstance(step, Drain) or (isinstance(step, Delete) and step.reason not in OVER):
                 directions.add(("down", step.reason))
         for direction, reason in directions:
             self.counts["scale_decisions", direction, str(reason)] += 1
@@ -196,14 +194,13 @@ class RunnerRecord:
 def start_failure(pod: WorkerPod, *, silent: bool) -> str | None:
     """Why a pod failed to start, one of START_FAILURES; None where it did not, or not yet. `silent`: past its deadline.
 
-    Like rule 7: it never reported, or ended without `drained` within a minute of its start.
+    A failure is what it is for rule 7.
     """
     if pod.terminating or pod.disrupted:
         return None
     known = _START_FAILURES.get(pod.trouble.reason) if pod.trouble else None
     if pod.ended:
-        early = pod.started_at is None or (pod.ended_at or pod.created) - pod.started_at <= YOUNG_SECONDS
-        return known or CRASH if pod.status is None or (pod.owns and early) else None
+        return known or CRASH if ended_too_early(pod) else None
     if pod.status is not None:
         return None
     if silent:
@@ -215,4 +212,4 @@ def drain_result(pod: WorkerPod, drain_timeout: float) -> str:
     """How a drain has ended, one of DRAIN_RESULTS. Forced: the worker ended, or was ended, before it said drained."""
     if pod.status is None or pod.drain is None or pod.status.state is not WorkerState.DRAINED:
         return "forced"
-    return "timeout" if pod.status.last_update - pod.drain.asked >= drain_timeout else "clean"
+    return "timeout" if pod.handed_back(drain_timeout) else "clean"
