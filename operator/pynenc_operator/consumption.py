@@ -29,9 +29,9 @@ def not_consumed(pool: Pool, seen: Observation, now: float) -> bool:
         return False
     if seen.not_consumed_since is not None and not (depth.fell_at and depth.fell_at > seen.not_consumed_since):
         return True
-    nobody_else = not pool.active and not pool.starting and not pool.not_started
+    nobody_comes = not pool.starting and not pool.not_started
     still = now - max(depth.waiting_since, depth.fell_at or 0.0) >= LEFT_ALONE_SECONDS
-    return nobody_else and still and any(_idle_for_long(pod, now) for pod in pool.idle)
+    return nobody_comes and still and any(_idle_for_long(pod, now) for pod in pool.idle)
 
 
 def with_suspect(pool: Pool, seen: Observation, now: float, *, not_consumed: bool) -> Pool:

@@ -30,7 +30,7 @@ def taken_back(
     for a template only if that template is the present one again. An old pod does not come back once a
     new one has proven itself.
     """
-    reported_new = any(not pool.is_old(pod) for pod in (*pool.idle, *pool.active))
+    reported_new = any(not pool.is_old(pod) for pod in pool.workers)
 
     def wanted_back(pod: WorkerPod) -> bool:
         if pod.drain and pod.drain.cause is DrainCause.HANGING:

@@ -4,7 +4,7 @@ A count of the queue that does not settle what to do is taken again, once.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class Observer:
 
     def places(self, key: Key, runner: Json) -> int:
         """How many of a quota's places its pods take: those that have not ended."""
-        return sum(not pod.ended for pod in self.own_pods(key, runner))
+        return _places(self.own_pods(key, runner))
 
     async def observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, Problem | None]:
         """See a runner, and what stands in the way of counting its queue."""
@@ -94,7 +94,7 @@ class Observer:
 
     def _judged(self, key: Key, spec: RunnerSpec, seen: Observation) -> Observation:
         """With what follows from the pods: failures, and whether one may be made."""
-        pods = sum(not pod.ended for pod in seen.pods)
+        pods = _places(seen.pods)
         return replace(
             seen,
             quota_full=self._creation.quota_full(key, pods),
@@ -107,6 +107,10 @@ class Observer:
         """Drop a runner that is gone."""
         self._depths.forget(key)
         self._dead.forget(key)
+
+
+def _places(pods: Iterable[WorkerPod]) -> int:
+    return sum(not pod.ended for pod in pods)
 
 
 def _earlier(seen: float | None, told: float | None) -> float | None:

@@ -22,7 +22,6 @@ class Vanished:
 
     uid: str
     owner_uid: str
-    at: float
     ended: bool
 
 
@@ -51,7 +50,7 @@ class PodCache:
         if event.get("type") == "DELETED":
             if old is not None:
                 self._deleted.setdefault(key, set()).add(new.uid)
-            return key if self._drop(key, new, now) else None
+            return key if self._drop(key, new) else None
         if not self._take(key, new, now):
             return None
         unchanged = old is not None and replace(old, resource_version=new.resource_version) == new
@@ -78,7 +77,7 @@ class PodCache:
         there = {view.uid for view in listed}
         for view in self.of(key):
             if view.uid in known and view.uid not in there:
-                self._drop(key, view, now)
+                self._drop(key, view)
         for view in listed:
             if view.uid not in deleted:
                 self._take(key, view, now, older_than=known.get(view.uid))
@@ -111,13 +110,13 @@ class PodCache:
             return False
         self.settle(key, [new.uid])
         if old is not None and old.uid != new.uid:
-            self._drop(key, old, now)
+            self._drop(key, old)
         pods[new.name] = new
         if old is not None and old.uid == new.uid and old.status is None and new.status is not None:
             self._starts[key] = max(self._starts.get(key, 0.0), now - new.created)
         return True
 
-    def _drop(self, key: Key, last: WorkerPod, now: float) -> bool:
+    def _drop(self, key: Key, last: WorkerPod) -> bool:
         """Drop a pod that is gone; `last` is how it was seen last."""
         pods = self._pods.get(key, {})
         known = pods.get(last.name)
@@ -125,8 +124,7 @@ class PodCache:
             return False
         del pods[last.name]
         if last.owns and not last.recovered_by:
-            gone = Vanished(last.uid, last.owner_uid, now, last.container_ended)
-            self._vanished.setdefault(key, {})[last.uid] = gone
+            self._vanished.setdefault(key, {})[last.uid] = Vanished(last.uid, last.owner_uid, last.container_ended)
         return True
 
 
@@ -139,7 +137,7 @@ class RunnerCache:
     def apply_event(self, event: Json) -> Key:
         """Take a watch event in; the runner to look at."""
         body = event["object"]
-        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        key = _key_of(body)
         if event.get("type") == "DELETED":
             self._runners.pop(key, None)
         else:
@@ -152,8 +150,7 @@ class RunnerCache:
 
     def put(self, runner: Json) -> None:
         """Take in a runner, unless a newer version of it is known."""
-        meta = runner["metadata"]
-        key = Key(meta["namespace"], meta["name"])
+        meta, key = runner["metadata"], _key_of(runner)
         known = self._runners.get(key, {}).get("metadata", {})
         same = known.get("uid") == meta["uid"]
         if not same or int(meta.get("resourceVersion", 0)) >= int(known.get("resourceVersion", 0)):
@@ -161,7 +158,7 @@ class RunnerCache:
 
     def replace(self, runners: Iterable[Json]) -> set[Key]:
         """Make the whole cache what a LIST shows; the keys that are gone or were not known."""
-        fresh = {Key(r["metadata"]["namespace"], r["metadata"]["name"]): r for r in runners}
+        fresh = {_key_of(runner): runner for runner in runners}
         changed = set(self._runners) ^ set(fresh)
         self._runners = fresh
         return changed
@@ -169,3 +166,7 @@ class RunnerCache:
     def items(self) -> Iterable[tuple[Key, Json]]:
         """All runners, by key."""
         return tuple(self._runners.items())
+
+
+def _key_of(runner: Json) -> Key:
+    return Key(runner["metadata"]["namespace"], runner["metadata"]["name"])

@@ -51,6 +51,11 @@ class Pool:
         return (*self.not_started, *self.starting, *self.idle, *self.active)
 
     @property
+    def workers(self) -> tuple[WorkerPod, ...]:
+        """Serving pods that have reported: they take work, and do what they are asked."""
+        return (*self.idle, *self.active)
+
+    @property
     def old(self) -> tuple[WorkerPod, ...]:
         """Serving pods of another template than the present one."""
         return tuple(pod for pod in self.serving_pods if self.is_old(pod))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
-from pynenc_operator.broker import BackendSource
+from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth
@@ -135,24 +135,15 @@ class QueueDepths:
 
     async def held(self, key: Key) -> int | None:
         """How many invocations of a runner's app are in anybody's hands; None where that can't be told."""
-        try:
-            return await self._source.ask(self._backends[key], CountHeld())
-        except (BrokerError, KeyError):
-            return None
+        return await self._ask(key, CountHeld())
 
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:
         """Heartbeats of an app's runners, all or those named; None where that can't be told."""
-        try:
-            return await self._source.ask(self._backends[key], ReadHeartbeats(runner_ids))
-        except (BrokerError, KeyError):
-            return None
+        return await self._ask(key, ReadHeartbeats(runner_ids))
 
     async def oldest(self, key: Key) -> float | None:
         """Since when the entry at the head of a runner's queue has been ready to run; None where that can't be told."""
-        try:
-            return await self._source.ask(self._backends[key], OldestEntry())
-        except (BrokerError, KeyError):
-            return None
+        return await self._ask(key, OldestEntry())
 
     def can_tell(self, key: Key) -> bool:
         """Whether this backend can tell of `held`, `heartbeats` and `oldest` at all; one not known yet may."""
@@ -182,6 +173,16 @@ class QueueDepths:
         self._windows.pop(key, None)
         self._credentials.forget(key)
         self._leave(key)
+
+    async def _ask[T](self, key: Key, question: Question[T | None]) -> T | None:
+        """An answer that nothing hangs on: None where there is none, for whatever cause."""
+        backend = self._backends.get(key)
+        if backend is None:
+            return None
+        try:
+            return await self._source.ask(backend, question)
+        except BrokerError:
+            return None
 
     def _remember(self, key: Key, backend: Backend) -> None:
         if self._backends.get(key) != backend:

@@ -45,12 +45,11 @@ def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     open_names = [name for pod in seen.pods if not pod.recovered_by for name in _open(pod)]
     ids = dict.fromkeys((*(pod.uid for pod in dead), *seen.vanished, *open_names))
     waiting = tuple(runner_id for runner_id in ids if runner_id not in answered and runner_id not in settled)
-    workers = (*pool.idle, *pool.active)
-    named = {runner_id for pod in workers for runner_id in pod.recover}
+    named = {runner_id for pod in pool.workers for runner_id in pod.recover}
     # What a dead recoverer had not done has to stand elsewhere before its own list is called settled.
     done = [pod for pod in dead if pod.uid in answered and set(_open(pod)) <= named | answered.keys() | settled]
     late = seen.recovery_since is not None and now - seen.recovery_since > ANSWER_SECONDS and seen.depth is not None
-    silent = frozenset(pod.uid for pod in workers if late and _open(pod))
+    silent = frozenset(pod.uid for pod in pool.workers if late and _open(pod))
     marks = tuple(Mark(pod, answered[pod.uid].name) for pod in done)
     return Recovery((*marks, *_names(pool, waiting, dead, silent)), waiting, _orphaned(seen, now), len(silent))
 
@@ -60,7 +59,7 @@ def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod], silent: 
 
     What stands on workers that have been `silent` for too long is named on another one as well.
     """
-    workers = (*pool.idle, *pool.active)
+    workers = pool.workers
     unmarked = {pod.uid for pod in dead}
     lists = {
         pod.uid: [name for name in pod.recover if name not in pod.recovered or name in unmarked] for pod in workers

@@ -92,7 +92,7 @@ def test_a_worker_that_went_without_a_word_is_remembered_until_it_is_settled() -
     cache = PodCache()
     shown(cache, "ADDED", version(1, worker_state="active"))
     shown(cache, "DELETED", version(2, worker_state="active"))
-    assert cache.vanished(KEY) == (Vanished("pod-uid", "runner-uid", NOW, ended=False),)
+    assert cache.vanished(KEY) == (Vanished("pod-uid", "runner-uid", ended=False),)
     cache.settle(KEY, ["pod-uid"])
     assert cache.vanished(KEY) == ()
 
