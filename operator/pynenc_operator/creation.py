@@ -72,6 +72,10 @@ class Creation:
                 attempts.verdict = Verdict(valid=True)
         return attempts.verdict
 
+    def template(self, key: Key) -> str:
+        """Hash of the template that was last checked: a runner's present one, as each look begins with that."""
+        return self._attempts[key].template
+
     def quota_full(self, key: Key, pods: int) -> bool:
         """Whether a quota has refused a pod, and none of the runner's `pods` that have not ended has gone since."""
         attempts = self._attempts[key]
@@ -87,13 +91,13 @@ class Creation:
         """What limits the pool while a creation is held back; None where the template is at fault."""
         return self._attempts[key].limit
 
-    def learn(self, key: Key, runner: Json, outcome: Outcome, pods: int) -> Verdict:
+    def learn(self, key: Key, outcome: Outcome, pods: int) -> Verdict:
         """Take in what came of creating pods; `pods`: how many there are that have not ended."""
         attempts = self._attempts[key]
         if outcome.refusal:
             self._judge(attempts, outcome.refusal, pods)
         elif outcome.created:
-            self._attempts[key] = attempts = _Attempts(template_hash(runner["spec"]), Verdict(valid=True))
+            self._attempts[key] = attempts = _Attempts(attempts.template, Verdict(valid=True))
         return attempts.verdict
 
     def forget(self, key: Key) -> None:

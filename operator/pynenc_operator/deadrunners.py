@@ -12,8 +12,9 @@ from typing import Any, Final
 from pynenc_operator.decision import Decision
 from pynenc_operator.model import Key, Observation, Orphans, WorkerPod
 from pynenc_operator.podcache import PodCache
-from pynenc_operator.pool import Pool
+from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
+from pynenc_operator.runnerspec import RunnerSpec
 
 type Json = dict[str, Any]
 
@@ -62,11 +63,13 @@ class DeadRunners:
         ended = [one.uid for one in gone if one.ended]
         return (*ended, *(uid for uid in unsure if self._stands_still(beats.get(uid))))
 
-    async def orphans(self, key: Key, seen: Observation, pool: Pool, decision: Decision) -> Orphans | None:
+    async def orphans(self, key: Key, spec: RunnerSpec, seen: Observation, decision: Decision) -> Orphans | None:
         """What the backend counts as held though no worker of ours holds anything; asked now and then only."""
+        if seen.depth is None or (decision.desired and seen.orphans is None):
+            return seen.orphans
+        pool = classify(spec, seen, self._now())
         ending = [pod for pod in seen.pods if pod.terminating and pod.owns and pod.uid not in seen.vanished]
-        works = pool.active or pool.starting or pool.draining or pool.silent or ending
-        if works or seen.depth is None or (decision.desired and seen.orphans is None):
+        if pool.active or pool.starting or pool.draining or pool.silent or ending:
             return seen.orphans
         now = self._now()
         last_pod_goes = pool.serving and not decision.desired

@@ -17,11 +17,10 @@ from pynenc_operator.conditions import (
 )
 from pynenc_operator.creation import Creation
 from pynenc_operator.deadrunners import DeadRunners
+from pynenc_operator.decision import Decision
 from pynenc_operator.failures import assess
 from pynenc_operator.model import Key, Observation, WorkerPod
 from pynenc_operator.podcache import PodCache
-from pynenc_operator.podspec import template_hash
-from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import condition_since, parse_failures, parse_orphans
 from pynenc_operator.runnerspec import RunnerSpec
@@ -52,15 +51,15 @@ class Observer:
         """How many of a quota's places its pods take: those that have not ended."""
         return _places(self.own_pods(key, runner))
 
-    async def observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, Problem | None]:
-        """See a runner, and what stands in the way of counting its queue."""
+    async def observe(self, key: Key, runner: Json, spec: RunnerSpec) -> tuple[Observation, Decision, Problem | None]:
+        """See a runner, with what that calls for, and what stands in the way of counting its queue."""
         pods = self.own_pods(key, runner)
         reading = await self._depths.read(key, runner)
         known = runner.get("status", {})
         seen = Observation(
             pods=pods,
             depth=reading.depth,
-            template=template_hash(runner["spec"]),
+            template=self._creation.template(key),
             failures=parse_failures(known),
             broker_down_since=_earlier(reading.down_since, condition_since(known, BROKER_REACHABLE, "False")),
             start_seconds=learn_start_seconds(known.get("startSeconds"), self._pods.take_start(key)),
@@ -76,8 +75,11 @@ class Observer:
             await asyncio.sleep(RECOUNT_SECONDS)
             seen = await self.again(key, runner, spec, seen, recount=True)
             decision = decide(spec, seen, self._now())
-        pool = classify(spec, seen, self._now())
-        return replace(seen, orphans=await self._dead.orphans(key, seen, pool, decision)), reading.problem
+        orphans = await self._dead.orphans(key, spec, seen, decision)
+        if orphans != seen.orphans:
+            seen = replace(seen, orphans=orphans)
+            decision = decide(spec, seen, self._now())
+        return seen, decision, reading.problem
 
     async def again(
         self, key: Key, runner: Json, spec: RunnerSpec, before: Observation, *, recount: bool = False

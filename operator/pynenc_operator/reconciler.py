@@ -28,7 +28,7 @@ from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
 from pynenc_operator.runnerrecord import Look
-from pynenc_operator.runnerspec import Mode
+from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.scaling import decide
 
@@ -98,22 +98,21 @@ class Reconciler:
         self.table.begins(key, runner, self._now())
         spec = parse_spec(runner["spec"])
         verdict = await self._creation.check(key, runner, self._observer.places(key, runner))
-        seen, problem = await self._observer.observe(key, runner, spec)
-        decision = decide(spec, seen, self._now())
+        seen, decision, problem = await self._observer.observe(key, runner, spec)
         outcome, scaled = Outcome(), False
         if decision.acts and spec.mode is not Mode.SHADOW:
             await self._list(key)
             seen = await self._observer.again(key, runner, spec, seen)
             decision = decide(spec, seen, self._now())
             outcome = await self._act(key, runner, decision, seen)
-            verdict = self._creation.learn(key, runner, outcome, self._observer.places(key, runner))
+            verdict = self._creation.learn(key, outcome, self._observer.places(key, runner))
             seen = self._observer.with_pods(key, runner, spec, seen)
             scaled = outcome.acted and decision.scales
             if outcome.refusal:  # what is reported is what is left of it
                 decision = replace(decide(spec, seen, self._now()), reason=decision.reason)
             memory.name_taken = outcome.name_taken or memory.name_taken
         facts = Facts(problem, verdict.problem, verdict.valid, memory.name_taken, self._depths.shared(key))
-        await self._report(key, runner, facts, seen, decision, scaled=scaled)
+        await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
         return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
@@ -167,6 +166,7 @@ class Reconciler:
         self,
         key: Key,
         runner: Json,
+        spec: RunnerSpec,
         facts: Facts,
         seen: Observation,
         decision: Decision,
@@ -174,7 +174,7 @@ class Reconciler:
         scaled: bool,
     ) -> None:
         """Write the status if it says something new."""
-        now, spec = self._now(), parse_spec(runner["spec"])
+        now = self._now()
         report = Report(
             key=key,
             generation=runner["metadata"]["generation"],

@@ -35,7 +35,7 @@ class World:
         """Refuse creations, each as soon as it is tried."""
         await self.creation.check(KEY, runner(), pods)
         for _ in range(times):
-            self.creation.learn(KEY, runner(), Outcome(refusal=error), pods)
+            self.creation.learn(KEY, Outcome(refusal=error), pods)
 
 
 async def test_a_full_quota_is_tried_again_when_a_pod_goes_and_never_more_often_than_every_five_minutes() -> None:
@@ -82,7 +82,7 @@ async def test_a_refused_template_is_told_and_a_mended_one_tried_at_once() -> No
 async def test_a_created_pod_ends_the_waiting() -> None:
     world = World()
     await world.refused(OUTAGE, times=3)
-    world.creation.learn(KEY, runner(), Outcome(created=["reports-0"]), 1)
+    world.creation.learn(KEY, Outcome(created=["reports-0"]), 1)
     assert not world.creation.is_held(KEY, 1)
     assert world.creation.limit(KEY) is None
 

@@ -11,7 +11,6 @@ from pynenc_operator.deadrunners import (
 )
 from pynenc_operator.model import Key, Observation, Orphans
 from pynenc_operator.podcache import PodCache
-from pynenc_operator.pool import classify
 from pynenc_operator.questions import Heartbeat
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
@@ -64,7 +63,7 @@ class World:
 
     async def orphans(self, observed: Observation, after: float = 0.0) -> Orphans | None:
         self.now += after
-        return await self.dead.orphans(KEY, observed, classify(SPEC, observed, NOW), decide(SPEC, observed, NOW))
+        return await self.dead.orphans(KEY, SPEC, observed, decide(SPEC, observed, NOW))
 
 
 async def test_a_vanished_worker_is_dead_once_its_heartbeat_has_stood_still_for_two_minutes() -> None:
