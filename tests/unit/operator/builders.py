@@ -8,6 +8,16 @@ from pynenc_worker.contract import WorkerState
 NOW = 1_000_000.0
 
 
+class Time:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def pod(name: str, **fields: Any) -> WorkerPod:
     """A pod that has been created 100 s ago and whose container has not started."""
     values: dict[str, Any] = {

@@ -7,6 +7,7 @@ import pytest
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
+from tests.unit.operator.builders import Time
 
 URL = "redis://redis.shop.svc:6379"
 BACKEND = Backend(BackendKind.REDIS, URL, "reports")
@@ -31,22 +32,9 @@ class Broker:
         return 7
 
 
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def count(broker: Any, backend: Backend) -> int:  # noqa: ARG001
     """The simplest question."""
     return int(broker.count_invocations())
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 @pytest.fixture

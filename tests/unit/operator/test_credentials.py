@@ -10,20 +10,13 @@ from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.kube import NotFound
 from pynenc_operator.kube_errors import Forbidden, KubeError, Unavailable
 from pynenc_operator.model import Key
+from tests.unit.operator.builders import Time
 from tests.unit.operator.resources import runner
 
 KEY = Key("shop", "reports")
 BACKEND = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "url"}}}}
 OTHER = {"redis": {"urlFrom": {"secretKeyRef": {"name": "other", "key": "url"}}}}
 OLD, NEW = "redis://:old@redis.shop.svc:6379", "redis://:new@redis.shop.svc:6379"
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Secrets:
@@ -44,11 +37,6 @@ class Secrets:
 
 def failure(kind: type[KubeError]) -> KubeError:
     return kind("not now", verb="get", resource="secrets", namespace="shop", name="reports-redis")
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pynenc_operator.kube import NotFound
 from pynenc_operator.model import Key
 from pynenc_operator.questions import CountQueue, QueueCount
 from pynenc_operator.queuedepth import DepthWindow, QueueDepths
+from tests.unit.operator.builders import Time
 from tests.unit.operator.resources import runner
 
 KEY = Key("shop", "reports")
@@ -46,19 +47,6 @@ class Secrets:
         if self.url is None:
             raise NotFound("none", verb="get", resource="secrets", namespace=namespace, name=name)
         return {"data": {"url": base64.b64encode(self.url.encode()).decode()}}
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
 
 
 @pytest.fixture
