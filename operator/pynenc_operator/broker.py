@@ -41,6 +41,7 @@ DEADLINE_SECONDS: Final = 2.0
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 _REST_SECONDS: Final = 5.0  # after a timeout: a dead server must not hold up what could be done meanwhile
 _UNUSED_SECONDS: Final = 600.0
+_LOOK_FOR_UNUSED_SECONDS: Final = 10.0  # it takes a walk over all of them
 _MOST_COUNTS_AT_ONCE: Final = 64
 _MOST_COUNTS_OF_A_SERVER: Final = 8  # it may be the one that does not answer: others need the rest
 
@@ -88,6 +89,7 @@ class BackendSource:
         self._clients: dict[Backend, _Client] = {}
         self._counts: dict[tuple[Backend, Question[Any]], _Count] = {}
         self._servers: dict[str, _Server] = {}
+        self._evict_at = 0.0
 
     async def ask[T](self, backend: Backend, question: Question[T]) -> T:
         """Have a question answered. BrokerError if it can't be within the deadline."""
@@ -195,6 +197,9 @@ class BackendSource:
         raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
 
     def _evict(self, now: float) -> None:
+        if now < self._evict_at:
+            return
+        self._evict_at = now + _LOOK_FOR_UNUSED_SECONDS
         self._servers = {name: it for name, it in self._servers.items() if now - it.used < _UNUSED_SECONDS}
         for backend, client in list(self._clients.items()):
             if now - client.used > _UNUSED_SECONDS and all(asked != backend for asked, _ in self._counts):
