@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e import release
 from tests.e2e.pool import Pool, clear
+from tests.e2e.release import OPERATOR
 from tests.e2e.together import STORY, Together
 
 type MakePool = Callable[[], Pool]
@@ -30,7 +30,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def operator() -> None:
     """The operator, installed by Helm from the chart."""
-    release.install()
+    OPERATOR.install()
     clear()
 
 

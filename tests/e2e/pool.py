@@ -9,9 +9,10 @@ from redis.exceptions import RedisError
 
 from pynenc_operator import labels
 from tests.cluster.paths import ROOT
-from tests.e2e import processes, release
+from tests.e2e import processes
 from tests.e2e.history import PodHistory
 from tests.e2e.kubernetes import PATIENCE, apply, get, kubectl, read, told, wait_until
+from tests.e2e.release import OPERATOR, create_namespace
 from tests.e2e.taskqueue import APP_ID, Task, TaskQueue
 
 type Json = dict[str, Any]
@@ -51,7 +52,7 @@ class Pool:
     def __init__(self, name: str) -> None:
         """Make a namespace with a Redis; `name` tells it from others of this run."""
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
-        release.create_namespace(self.namespace)
+        create_namespace(self.namespace)
         self.history = PodHistory(self.namespace)
         self.queue = TaskQueue(f"redis.{self.namespace}.svc")
         manifest = (ROOT / "examples" / "redis.yaml").read_text()
@@ -165,7 +166,7 @@ class Pool:
             told("kubectl", "get", "mtr,pods", "-o", "wide", *here),
             told("kubectl", "get", "mtr", NAME, "-o", "yaml", *here),
             told("kubectl", "get", "events.events.k8s.io", "--sort-by=.metadata.creationTimestamp", *here),
-            release.diagnosis(),
+            OPERATOR.diagnosis(),
             told("kubectl", "logs", *logs, *here),
             "pods, as they were seen:",
             *map(str, self.history.all()),

@@ -1,17 +1,16 @@
-"""The operator on the cluster: its Helm release, and its pods."""
+"""A release of the chart on the cluster: installing it by Helm, and the pods of its operator."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tests.cluster.paths import ROOT
 from tests.e2e import processes
-from tests.e2e.kubernetes import apply, get, kubectl, run, told, wait_until
+from tests.e2e.kubernetes import Json, apply, get, kubectl, run, told, wait_until
 
-NAMESPACE = "pynenc-system"
-RELEASE = "pynenc-operator"
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
-PODS = ("-n", NAMESPACE, "-l", f"app.kubernetes.io/name={RELEASE}")
+CHART = str(ROOT / "charts" / "pynenc-operator")
+IMAGE = ("image.repository=localhost/pynenc-operator", "image.tag=dev")
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
 
@@ -20,71 +19,117 @@ def create_namespace(name: str) -> None:
     apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
 
 
-def install() -> None:
-    """Install the chart with the images of this checkout, and wait until the operator is ready."""
-    create_namespace(NAMESPACE)
-    earlier = run("helm", "list", "-n", NAMESPACE, "-q").split()
-    try:
-        run(
-            *("helm", "upgrade", "--install", RELEASE, str(ROOT / "charts" / "pynenc-operator"), "-n", NAMESPACE),
-            *("--set", "image.repository=localhost/pynenc-operator", "--set", "image.tag=dev"),
+@dataclass(frozen=True)
+class Release:
+    """One release, installed or not. Its name holds the chart's, so that the chart's objects are called like it."""
+
+    name: str
+    namespace: str
+
+    @property
+    def account(self) -> str:
+        """The operator's user name."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+    @property
+    def workers(self) -> str:
+        """The workers' ClusterRole and policy, and the RoleBindings that the operator makes."""
+        return f"{self.name}-workers.{self.namespace}"
+
+    @property
+    def deployment(self) -> tuple[str, ...]:
+        return ("-n", self.namespace, f"deployment/{self.name}")
+
+    @property
+    def _pods(self) -> tuple[str, ...]:
+        labels = f"app.kubernetes.io/name=pynenc-operator,app.kubernetes.io/instance={self.name}"
+        return ("-n", self.namespace, "-l", labels)
+
+    def helm(self, *arguments: str) -> str:
+        """Run helm in the release's namespace; what it prints."""
+        return run("helm", *arguments, "-n", self.namespace)
+
+    def install(self, *settings: str, chart: str = CHART, flags: tuple[str, ...] = ()) -> str:
+        """Install or upgrade it, by default with the images of this checkout, and wait until it is ready: the notes."""
+        create_namespace(self.namespace)
+        earlier = self.helm("list", "-q").split()
+        values = [f"--set={setting}" for setting in (*IMAGE, *settings)]
+        try:
+            notes = self.helm("upgrade", "--install", self.name, chart, *values, *flags)
+            if self.name in earlier:  # the tag stays the same, and another image may be behind it now
+                kubectl("rollout", "restart", *self.deployment)
+            self.until_ready()
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.diagnosis()}") from error
+        return notes
+
+    def until_ready(self) -> None:
+        """Wait until all replicas of the newest version are ready, and no others are left."""
+        kubectl("rollout", "status", *self.deployment, "--timeout=90s")
+
+    def uninstall(self) -> None:
+        """Uninstall it, and wait until none of its pods is left."""
+        self.helm("uninstall", self.name, "--wait")
+        wait_until(lambda: not self.pods(), "no operator is left")
+
+    def pods(self) -> dict[str, Json]:
+        """The operator's pods, by uid."""
+        return {pod["metadata"]["uid"]: pod for pod in get("pods", *self._pods)["items"]}
+
+    def leader(self) -> str:
+        """The pod that holds the Lease, by name; empty if none does."""
+        spec = get("lease", self.name, "-n", self.namespace)["spec"]
+        return str(spec.get("holderIdentity") or "")
+
+    def remove_by_force(self) -> None:
+        """Take the operator's pods away at once, as a node that fails would."""
+        kubectl("delete", "pod", *self._pods, "--grace-period=0", "--force")
+
+    def signal(self, number: signal.Signals, pod: str = "") -> None:
+        """Send a signal to the operator's process, in the named pod if there are several."""
+        [uid] = [uid for uid, found in self.pods().items() if pod in {"", found["metadata"]["name"]}]
+        processes.send(uid, "pynenc_operator", number)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """No operator runs; afterwards it is back and ready."""
+        kubectl("scale", *self.deployment, "--replicas=0")
+        try:
+            wait_until(lambda: not self.pods(), "no operator is left")
+            yield
+        finally:
+            kubectl("scale", *self.deployment, "--replicas=1")
+            self.until_ready()
+
+    def diagnosis(self) -> str:
+        return "\n".join(
+            [
+                told("kubectl", "get", "pods", "-o", "wide", *self._pods),
+                told("kubectl", "logs", *self._pods, "--tail=80", "--prefix", "--all-containers"),
+            ]
         )
-        if RELEASE in earlier:  # the tag stays the same, and another image may be behind it now
-            kubectl("rollout", "restart", f"deployment/{RELEASE}", "-n", NAMESPACE)
-        kubectl("rollout", "status", f"deployment/{RELEASE}", "-n", NAMESPACE, "--timeout=90s")
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{diagnosis()}") from error
 
 
-def uninstall() -> None:
-    run("helm", "uninstall", RELEASE, "-n", NAMESPACE, "--wait")
-
-
-def pods() -> set[str]:
-    return {pod["metadata"]["uid"] for pod in get("pods", *PODS)["items"]}
-
-
-def kill() -> None:
-    """Take the operator's pods away at once, as a node that fails would."""
-    kubectl("delete", "pod", *PODS, "--grace-period=0", "--force")
-
-
-def sigkill() -> None:
-    """Kill the operator's process; the kubelet starts its container again."""
-    [pod] = get("pods", *PODS)["items"]
-    processes.send(pod["metadata"]["uid"], "pynenc_operator", signal.SIGKILL)
-
-
-@contextmanager
-def away() -> Iterator[None]:
-    """No operator runs; afterwards it is back and ready."""
-    deployment = ("-n", NAMESPACE, f"deployment/{RELEASE}")
-    kubectl("scale", *deployment, "--replicas=0")
-    try:
-        wait_until(lambda: not get("pods", *PODS)["items"], "no operator is left")
-        yield
-    finally:
-        kubectl("scale", *deployment, "--replicas=1")
-        kubectl("rollout", "status", *deployment, "--timeout=90s")
+OPERATOR = Release("pynenc-operator", "pynenc-system")  # that all but the chart's own tests share
 
 
 @contextmanager
 def second() -> Iterator[None]:
-    """Another operator that leads as well, by a Lease of another name."""
-    name, here = "another", ("-n", NAMESPACE)
-    meta = {"name": name, "namespace": NAMESPACE}
-    deployment = get("deployment", RELEASE, *here)
+    """Another operator beside OPERATOR that leads as well, by a Lease of another name."""
+    name, here = "another", ("-n", OPERATOR.namespace)
+    meta = {"name": name, "namespace": OPERATOR.namespace}
+    deployment = get("deployment", OPERATOR.name, *here)
     spec = deployment["spec"]
     spec["selector"]["matchLabels"] = spec["template"]["metadata"]["labels"] = {"app": name}
     variables = spec["template"]["spec"]["containers"][0]["env"]
     next(one for one in variables if one["name"].endswith("LEASE_NAME"))["value"] = name
     rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "update"]}
     group = "rbac.authorization.k8s.io"
-    subject = {"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}
-    apply({"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": [rule]}, NAMESPACE)
+    subject = {"kind": "ServiceAccount", "name": OPERATOR.name, "namespace": OPERATOR.namespace}
+    apply({"apiVersion": f"{group}/v1", "kind": "Role", "metadata": meta, "rules": [rule]}, OPERATOR.namespace)
     binding = {"roleRef": {"apiGroup": group, "kind": "Role", "name": name}, "subjects": [subject]}
-    apply({"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta, **binding}, NAMESPACE)
-    apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}, NAMESPACE)
+    apply({"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": meta, **binding}, OPERATOR.namespace)
+    apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}, OPERATOR.namespace)
     try:
         kubectl("rollout", "status", f"deployment/{name}", *here, "--timeout=90s")
         wait_until(lambda: get("lease", name, *here)["spec"].get("holderIdentity"), "the second one leads")
@@ -93,12 +138,3 @@ def second() -> Iterator[None]:
         kubectl("delete", f"deployment/{name}", f"role/{name}", f"rolebinding/{name}", *here)
         kubectl("wait", "--for=delete", "pod", "-l", f"app={name}", *here, "--timeout=60s")
         kubectl("delete", "lease", name, *here)
-
-
-def diagnosis() -> str:
-    return "\n".join(
-        [
-            told("kubectl", "get", "pods", "-o", "wide", *PODS),
-            told("kubectl", "logs", *PODS, "--tail=80", "--prefix", "--all-containers"),
-        ]
-    )

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e import release
 from tests.e2e.conftest import MakePool
 from tests.e2e.history import Seen
 from tests.e2e.kubernetes import get, kubectl
 from tests.e2e.pool import Pool
+from tests.e2e.release import OPERATOR
 from tests.e2e.taskqueue import UNDISTURBED
 from tests.e2e.together import side_by_side
 
@@ -60,7 +60,7 @@ def delete_as_the_operator(pool: Pool, name: str, uid: str, version: str) -> Non
     """The operator's request: a deletion on the condition that the pod is what it was."""
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid, "resourceVersion": version}}
     path = f"/api/v1/namespaces/{pool.namespace}/pods/{name}"
-    kubectl("delete", "--raw", path, "-f", "-", f"--as={release.ACCOUNT}", input=json.dumps(options))
+    kubectl("delete", "--raw", path, "-f", "-", f"--as={OPERATOR.account}", input=json.dumps(options))
 
 
 def test_work_that_comes_while_pods_leave_is_neither_lost_nor_interrupted(make_pool: MakePool) -> None:

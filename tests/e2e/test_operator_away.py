@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e import release
 from tests.e2e.audit import Audit
 from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import get, wait_until
 from tests.e2e.pool import Pool
+from tests.e2e.release import OPERATOR, second
 
 # pynenc takes a runner for dead after 10 minutes without heartbeat; the promise is 15.
 QUARTER_OF_AN_HOUR = 900
@@ -26,7 +26,7 @@ def left_behind(operator: None) -> Iterator[Pool]:  # noqa: ARG001
         pool.apply()
         pool.enqueue(("long", AWAY_SECONDS, "task"))
         pool.until_begun("task")
-        with release.away():
+        with OPERATOR.away():
             pool.remove_by_force(pool.queue.where("task"))
         yield pool
     finally:
@@ -39,7 +39,7 @@ def test_a_worker_that_is_killed_while_no_operator_is_there_has_its_task_run_aga
     pool.apply()
     pool.enqueue(("long", AWAY_SECONDS, "task"))
     pool.until_begun("task")
-    with release.away():
+    with OPERATOR.away():
         pool.signal(pool.queue.where("task"), signal.SIGKILL)
         pool.history.wait_for(lambda seen: seen.ended, "it is killed")
     begun = time.monotonic()
@@ -52,12 +52,12 @@ def test_an_operator_that_is_killed_under_load_leaves_nothing_undone(pool: Pool)
     pool.apply(maxReplicas=3)
     pool.enqueue(("long", 8.0, "long"))
     pool.until_begun("long")
-    before = release.pods()
-    release.kill()
+    before = set(OPERATOR.pods())
+    OPERATOR.remove_by_force()
     pool.enqueue(*(("short", 1.0, f"s{n}") for n in range(8)))
     pool.until_succeeded()
     pool.until_gone()
-    assert release.pods().isdisjoint(before)
+    assert set(OPERATOR.pods()).isdisjoint(before)
     assert pool.history.interrupted() == []
     assert pool.history.peak() <= 3
 
@@ -69,7 +69,7 @@ def test_an_operator_killed_with_five_busy_and_three_idle_lets_the_idle_ones_lea
     pool.apply(maxReplicas=8, idleTimeoutSeconds=20)
     pool.enqueue(*(("long", 60.0, f"l{n}") for n in range(5)), *(("short", 6.0, f"s{n}") for n in range(3)))
     wait_until(lambda: sorted(pool.states()) == ["active"] * 5 + ["idle"] * 3, "five are busy and three are idle")
-    release.sigkill()
+    OPERATOR.signal(signal.SIGKILL)
     wait_until(lambda: pool.states() == ["active"] * 5, "the idle ones leave")
     assert pool.queue.succeeded() == 3
     pool.until_succeeded()
@@ -81,7 +81,7 @@ def test_an_operator_killed_with_five_busy_and_three_idle_lets_the_idle_ones_lea
 @pytest.fixture
 def _installed_again() -> Iterator[None]:
     yield
-    release.install()
+    OPERATOR.install()
 
 
 @pytest.mark.usefixtures("_installed_again")
@@ -89,12 +89,11 @@ def test_an_uninstalled_operator_takes_no_worker_and_no_right_away(pool: Pool) -
     pool.apply(minReplicas=1, maxReplicas=1)
     pool.until_states("idle")
     before = pool.history.uids()
-    release.uninstall()
-    wait_until(lambda: release.pods() == set(), "no operator is left")
+    OPERATOR.uninstall()
     pool.enqueue(("long", 6.0, "meanwhile"))
     pool.history.wait_for(lambda seen: seen.state == "active", "the worker may still report")
     pool.until_succeeded()
-    release.install()
+    OPERATOR.install()
     pool.change(minReplicas=0)
     pool.until_gone()
     assert pool.history.uids() == before
@@ -114,7 +113,7 @@ def test_a_runner_and_a_namespace_that_are_deleted_go_without_an_operator_and_wi
     wait_until(lambda: brokerless.condition("BrokerReachable")[0] == "False", "the broker is gone")
     brokerless.kubectl("delete", "mtr", "reports", "--timeout=30s")
     brokerless.until_gone()
-    with release.away():
+    with OPERATOR.away():
         namespace.kubectl("delete", "namespace", namespace.namespace, "--timeout=90s")
         runner.enqueue(("long", 15.0, "long"))
         runner.until_begun("long")
@@ -127,7 +126,7 @@ def test_a_runner_and_a_namespace_that_are_deleted_go_without_an_operator_and_wi
 @pytest.mark.slow
 def test_two_operators_that_both_lead_do_no_harm_and_come_to_rest(pool: Pool) -> None:
     cap = 4
-    with release.second():
+    with second():
         pool.apply(maxReplicas=cap, idleTimeoutSeconds=3)
         for wave in range(3):
             pool.enqueue(*(("short", 1.0, f"{wave}s{n}") for n in range(8)), ("long", 10.0, f"{wave}l"))
@@ -137,7 +136,7 @@ def test_two_operators_that_both_lead_do_no_harm_and_come_to_rest(pool: Pool) ->
         time.sleep(3)  # for what this has set off
         audit = Audit()
         time.sleep(15)
-        asked = audit.of(release.ACCOUNT)
+        asked = audit.of(OPERATOR.account)
     assert {key for key in asked if key[0] != "watch" and key[1] != "leases"} == set()
     assert pool.history.peak() <= cap + 2
     assert pool.history.interrupted() == []

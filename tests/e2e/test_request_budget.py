@@ -2,11 +2,11 @@
 
 import time
 
-from tests.e2e import release
 from tests.e2e.audit import Audit
 from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import get, wait_until
 from tests.e2e.pool import NAMESPACES, Pool
+from tests.e2e.release import OPERATOR
 
 REST_SECONDS = 30
 LEASE_SECONDS = 2  # between two renewals
@@ -26,7 +26,7 @@ def test_a_pod_costs_three_writes_of_the_operator_and_four_of_its_worker(pool: P
     pool.until_succeeded()
     pool.until_gone()
     assert len(pool.history.uids()) == 1
-    operator = audit.of(release.ACCOUNT, pool.namespace)
+    operator = audit.of(OPERATOR.account, pool.namespace)
     reads = {"get", "list", "watch"}
     about_pods = {key: n for key, n in operator.items() if key[0] not in reads and key[1].startswith("pods")}
     assert about_pods == {
@@ -54,7 +54,7 @@ def test_a_pool_at_rest_costs_the_lease_and_nothing_else_nor_does_one_without_it
     time.sleep(2)  # for what they have set off
     audit = Audit()
     time.sleep(REST_SECONDS)
-    operator = audit.of(release.ACCOUNT)
+    operator = audit.of(OPERATOR.account)
     renewals = operator.pop(("update", "leases"))
     assert abs(renewals - REST_SECONDS / LEASE_SECONDS) <= 2
     assert {key for key in operator if key[0] != "watch"} == set()
