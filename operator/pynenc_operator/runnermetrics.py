@@ -87,6 +87,7 @@ GAUGES: Final = (
     _of_runner("runner_info", _G, "1; what the runner is.", "app", "app_id", "backend", "mode"),
     _of_runner("runner_min_pods", _G, "spec.minReplicas."),
     _of_runner("runner_max_pods", _G, "spec.maxReplicas."),
+    _of_runner("runner_pinned_pods", _G, "spec.replicas, which holds the pool at so many pods; no sample without it."),
     _of_runner("runner_desired_pods", _G, "Serving worker pods that the operator wants."),
     _of_runner("runner_ready_pods", _G, "Live worker pods that are Ready."),
     _of_runner("runner_pods", _G, "Worker pods; each is in one state.", "state"),
@@ -163,6 +164,8 @@ def _gauges(record: RunnerRecord) -> Iterator[Sample]:
     yield "runner_info", (*app, backend, str(spec.mode)), 1
     yield "runner_min_pods", (), spec.min_replicas
     yield "runner_max_pods", (), spec.max_replicas
+    if spec.pin is not None:
+        yield "runner_pinned_pods", (), spec.pin
     yield "runner_desired_pods", (), report.decision.desired
     yield "runner_ready_pods", (), sum(pod.ready for pod in pool.live)
     for state, count in zip(POD_STATES, _pod_states(look, pool), strict=True):

@@ -55,6 +55,20 @@ _AT_MAXIMUM: Final = {_of("runner_desired_pods"): "4x200", _of("runner_max_pods"
 OF_THE_OPERATOR: Final = (
     Story("PynencOperatorDown", "none is scraped", "6m", {"up": "1x20"}, ({},)),
     Story("PynencOperatorDown", "none leads", "6m", {_leader("a"): "0x20", _leader("b"): "0x20"}, (OF_OPERATOR,)),
+    Story("PynencOperatorDown", "it is scraped no more", "30m", {_leader("a"): "1x10 stale"}, (OF_OPERATOR,)),
+    Story(
+        "PynencOperatorDown",
+        "one of two releases is gone",
+        "30m",
+        {_leader("a"): "1x10 stale", _of("leader", labels='namespace="other",job="other-metrics"'): "1x40"},
+        (OF_OPERATOR,),
+    ),
+    Story(
+        "PynencOperatorDown",
+        "its pod is another one now",
+        "30m",
+        {_leader("a"): "1x10 stale", _leader("b"): "_x10 1x30"},
+    ),
     Story("PynencOperatorDown", "one of two leads", "20m", {_leader("a"): "0x20", _leader("b"): "1x20"}),
     Story("PynencOperatorDown", "the other takes over", "20m", {_leader("a"): "1x10 0x10", _leader("b"): "0x10 1x10"}),
     Story(
@@ -158,6 +172,22 @@ OF_A_RUNNER: Final = (
         "it is paused",
         "20m",
         {_of("queue_depth"): "3x20", _pods("active"): "0x20", _pods("draining"): "0x20"} | _PAUSED,
+    ),
+    *(
+        Story(
+            "PynencBacklogStuck",
+            f"it is pinned at {pin}",
+            "20m",
+            {
+                _of("queue_depth"): "3x20",
+                _pods("active"): "0x20",
+                _pods("draining"): "0x20",
+                _of("runner_pinned_pods"): f"{pin}x20",
+            }
+            | _AUTO,
+            fires,
+        )
+        for pin, fires in ((0, ()), (1, (OF_RUNNER,)))
     ),
     Story(
         "PynencBacklogNotDraining",

@@ -28,14 +28,21 @@ UP = Decision(desired=1, reason=Reason.QUEUE_DEPTH, create=Create(1, Reason.QUEU
 OF_RUNNER = 'runner="reports",runner_namespace="shop"'
 
 
-def look(table: RunnerTable, *pods: WorkerPod, key: Key = REPORTS, depth: int | None = 7, age: float = 3.0) -> None:
+def look(
+    table: RunnerTable,
+    *pods: WorkerPod,
+    key: Key = REPORTS,
+    depth: int | None = 7,
+    age: float = 3.0,
+    spec: RunnerSpec = SPEC,
+) -> None:
     table.begins(key, RUNNER, NOW)
     table.acted(key, UP, Outcome(pods=[{"metadata": {"name": "n", "uid": "u"}}], created=["n"]), NOW)
     report = Report(
         key=key,
         generation=1,
-        spec=SPEC,
-        pool=classify(SPEC, seen(*pods), NOW),
+        spec=spec,
+        pool=classify(spec, seen(*pods), NOW),
         decision=UP,
         depth=None if depth is None else QueueDepth(depth, depth),
         facts=Facts(),
@@ -88,6 +95,14 @@ def test_a_runners_state_is_what_the_latest_look_has_seen() -> None:
         'runners{runner_namespace="shop"} 1.0',
     ):
         assert f"\npynenc_operator_{line}" in text
+
+
+def test_a_pin_is_a_sample_while_there_is_one() -> None:
+    table = RunnerTable()
+    look(table)
+    assert "pynenc_operator_runner_pinned_pods{" not in exposed(table)
+    look(table, spec=RunnerSpec(pin=0))
+    assert f"pynenc_operator_runner_pinned_pods{{{OF_RUNNER}}} 0.0" in exposed(table)
 
 
 def test_an_unknown_depth_is_no_sample_and_not_zero() -> None:
