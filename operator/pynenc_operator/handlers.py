@@ -23,6 +23,8 @@ type OnEvent = Callable[[Json], None]
 
 log = logging.getLogger(__name__)
 
+# The API server sends a bookmark every minute or so: a watch that brings nothing for longer is begun again.
+SILENT_SECONDS: Final = 70.0
 _STOP_SECONDS: Final = 15.0
 _LOGIN_SECONDS: Final = 30.0
 
@@ -143,6 +145,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.label_selectors["pods"] = labels.ALL_WORKERS
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 300  # a clean reconnect now and then
+    settings.watching.inactivity_timeout = SILENT_SECONDS
     settings.watching.connect_timeout = 5
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = (1, 1, 2, 3, 5)

@@ -38,6 +38,12 @@ class TcpProxy:
         """From now on nothing arrives, as when a node is gone."""
         self._open.clear()
 
+    def swallow_open_connections(self) -> None:
+        """Nothing arrives on the connections that are open, as if a device between had forgotten them."""
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
+
     def appear(self) -> None:
         """What is sent from now on arrives; connections that were cut stay so, as their peers have given up."""
         self.close_connections()
@@ -54,12 +60,13 @@ class TcpProxy:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
+        passing = self._open
         with contextlib.suppress(OSError, asyncio.CancelledError):
-            await self._open.wait()
+            await passing.wait()
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             self._writers.add(far_writer)
             try:
-                await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+                await asyncio.gather(self._pump(reader, far_writer, passing), self._pump(far_reader, writer, passing))
             finally:
                 self._end(far_writer)
         self._end(writer)
@@ -69,9 +76,9 @@ class TcpProxy:
         writer.transport.abort()
         self._writers.discard(writer)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event) -> None:
         while data := await source.read(65536):
-            await self._open.wait()
+            await passing.wait()
             sink.write(data)
             await sink.drain()
         sink.transport.abort()

@@ -1,14 +1,7 @@
 """What a running operator exports of a runner, from its first queued invocation to its deletion."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,76 +10,19 @@ import pytest
 
 from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
+from tests.integration.operator.operator_process import WITHIN, Operator
 from tests.integration.operator.pool_harness import manifest
 from tests.integration.promtool import check_metrics
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import redis_line
 from tests.integration.worker.processes import Producer
 
-WITHIN = 90.0  # seconds for a step of the operator, on a loaded machine
-
-
-class Operator:
-    """The operator's process, as the administrator, for one namespace."""
-
-    def __init__(self, cluster: HalfCluster, namespace: str, folder: Path) -> None:
-        self.namespace = namespace
-        self._log = folder / "operator.log"
-        settings = {
-            "KUBECONFIG": str(cluster.kubeconfig),
-            "PYNENC_OPERATOR_WATCH_NAMESPACES": namespace,
-            "PYNENC_OPERATOR_LEASE_NAMESPACE": namespace,
-            "PYNENC_OPERATOR_WORKER_CLUSTER_ROLE": "workers",
-            "PYNENC_OPERATOR_ALLOW_LOCAL_BACKENDS": "true",
-            "PYNENC_OPERATOR_ADDRESS": "127.0.0.1",
-            "PYNENC_OPERATOR_PORT": "0",
-        }
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pynenc_operator"],
-                cwd=folder,
-                env=os.environ | settings,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def scrape(self) -> str:
-        """What /metrics says; empty before it can be asked."""
-        assert self.process.poll() is None, self._log.read_text()
-        port = re.search(r"metrics on port (\d+)", self._log.read_text())
-        if not port:
-            return ""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/metrics", timeout=10) as answer:
-                text: str = answer.read().decode()
-                return text
-        except urllib.error.URLError:
-            return ""
-
-    def of_runner(self, name: str, **labels: str) -> float | None:
-        """One sample of the runner; None if there is none."""
-        return self.value(name, runner="reports", runner_namespace=self.namespace, **labels)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        """One sample; None if there is none."""
-        shown = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-        found = re.search(rf"^pynenc_operator_{re.escape(f'{name}{{{shown}}}')} (\S+)$", self.scrape(), re.MULTILINE)
-        return float(found[1]) if found else None
-
-    def until(self, what: str, happened: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN
-        while not happened():
-            assert time.monotonic() < deadline, f"in {WITHIN:.0f} s: not {what}\n{self._log.read_text()}"
-            time.sleep(0.2)
-
 
 @pytest.fixture
 def operator(crd_installed: HalfCluster, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     operator = Operator(crd_installed, namespace, tmp_path)
     yield operator
-    if operator.process.poll() is None:
-        operator.process.kill()
-        operator.process.wait(timeout=10)
+    operator.end()
 
 
 def report_idle(cluster: HalfCluster, namespace: str, pod: str) -> None:

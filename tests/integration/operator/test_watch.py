@@ -5,64 +5,115 @@ import contextlib
 import json
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pynenc_operator import labels
+from pynenc_operator import handlers, labels
 from pynenc_operator.clock import Clock
 from pynenc_operator.handlers import Watch
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.watchtrace import WatchTrace
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import worker_pod
-from tests.integration.operator.tcp_proxy import kubeconfig_through, proxy_to
+from tests.integration.operator.tcp_proxy import TcpProxy, kubeconfig_through, proxy_to
 
 WITHIN = 60.0
 BOTH = {"pods", labels.PLURAL}
 
 
-async def test_a_watch_that_is_broken_off_goes_on_and_is_counted(
-    crd_installed: HalfCluster, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: Counter[tuple[str, bool]] = Counter()
-    requests: Counter[tuple[str, str, str]] = Counter()
-    seen: list[str] = []
+class Watched:
+    """A watch by way of a proxy, and what it has told."""
 
-    def on_watch(resource: str, *, restarted: bool) -> None:
-        begun[resource, restarted] += 1
+    def __init__(self, cluster: HalfCluster, proxy: TcpProxy, namespace: str) -> None:
+        self.proxy = proxy
+        self.begun: Counter[tuple[str, bool]] = Counter()  # by resource, and whether it was begun again
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        self.seen: list[str] = []
+        self._cluster = cluster
+        self._namespace = namespace
 
-    async def until(what: str, happened: Any) -> None:
-        ends = time.monotonic() + WITHIN
+    def on_request(self, verb: str, resource: str, code: str, _: float) -> None:
+        self.requests[verb, resource, code] += 1
+
+    def on_watch(self, resource: str, *, restarted: bool) -> None:
+        self.begun[resource, restarted] += 1
+
+    async def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:
+        ends = time.monotonic() + within
         while not happened():
-            assert time.monotonic() < ends, f"in {WITHIN:.0f} s: not {what}"
+            assert time.monotonic() < ends, f"in {within:.0f} s: not {what}"
             await asyncio.sleep(0.1)
 
+    async def until_all(self, *, again: bool, within: float = WITHIN) -> None:
+        """Wait until both watches have begun, or begun again."""
+        await self.until(
+            "both watches", lambda: {r for r, restarted in self.begun if restarted == again} == BOTH, within
+        )
+
+    async def until_a_new_pod_is_seen(self, name: str, within: float = WITHIN) -> None:
+        pod = json.dumps(worker_pod(name))
+        await asyncio.to_thread(self._cluster.kubectl, "create", "-n", self._namespace, "-f", "-", input=pod)
+        await self.until(f"the pod {name}", lambda: name in self.seen, within)
+
+
+@pytest.fixture
+def silent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds without an event after which a watch is begun again."""
+    seconds: float = getattr(request, "param", handlers.SILENT_SECONDS)
+    monkeypatch.setattr(handlers, "SILENT_SECONDS", seconds)
+    return seconds
+
+
+@pytest.fixture
+async def watched(
+    crd_installed: HalfCluster,
+    namespace: str,
+    silent: float,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Watched]:
     async with proxy_to(crd_installed) as proxy:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig_through(crd_installed, proxy, tmp_path)))
         connection = await Connection.open(Clock(), lambda *_: None)
+        told = Watched(crd_installed, proxy, namespace)
         watch = Watch(
             login=connection.login,
             on_runner=lambda _: None,
-            on_pod=lambda event: seen.append(event["object"]["metadata"]["name"]),
+            on_pod=lambda event: told.seen.append(event["object"]["metadata"]["name"]),
             namespaces=(namespace,),
             relaxed_x509=False,
-            trace=WatchTrace(lambda verb, resource, code, _: requests.update([(verb, resource, code)]), on_watch),
+            trace=WatchTrace(told.on_request, told.on_watch),
         )
         running = asyncio.create_task(watch.run())
         try:
-            await until("both watches", lambda: {resource for resource, _ in begun} == BOTH)
-            assert set(begun) == {(resource, False) for resource in BOTH}
-            proxy.close_connections()
-            await until("both again", lambda: {resource for resource, again in begun if again} == BOTH)
-            crd_installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(worker_pod("reports-0")))
-            await until("the pod that came since", lambda: "reports-0" in seen)
+            yield told
         finally:
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
             await connection.close()
-    assert {("list", resource, "200") for resource in BOTH} <= set(requests)
-    assert {("watch", resource, "200") for resource in BOTH} <= set(requests)
-    assert {verb for verb, _, _ in requests} == {"list", "watch", "get"}
+
+
+async def test_a_watch_that_is_broken_off_goes_on_and_is_counted(watched: Watched) -> None:
+    await watched.until_all(again=False)
+    assert set(watched.begun) == {(resource, False) for resource in BOTH}
+    watched.proxy.close_connections()
+    await watched.until_all(again=True)
+    await watched.until_a_new_pod_is_seen("reports-0")
+    assert {("list", resource, "200") for resource in BOTH} <= set(watched.requests)
+    assert {("watch", resource, "200") for resource in BOTH} <= set(watched.requests)
+    assert {verb for verb, _, _ in watched.requests} == {"list", "watch", "get"}
+
+
+@pytest.mark.parametrize("silent", [3.0, pytest.param(handlers.SILENT_SECONDS, marks=pytest.mark.slow)], indirect=True)
+async def test_a_watch_on_which_nothing_comes_any_more_is_noticed_and_what_happened_meanwhile_is_seen(
+    watched: Watched, silent: float
+) -> None:
+    await watched.until_all(again=False)
+    await watched.until_a_new_pod_is_seen("reports-0")
+    watched.begun.clear()
+    watched.proxy.swallow_open_connections()
+    await watched.until_a_new_pod_is_seen("reports-1", within=silent + 10)
+    await watched.until_all(again=True)
