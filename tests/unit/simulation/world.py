@@ -157,13 +157,21 @@ class World:
         self.audit.outcome.at_floor_at = self.run.time
 
     def _at_the_floor(self) -> bool:
-        """As many idle pods of the present template as the floor is; of others, only what is kept for its logs."""
-        floor = _floor(self.server.runner["spec"])
-        if len(self.server.pods) < floor:
+        """As many idle pods of the present template as the floor is; of others, only what is kept for its logs.
+
+        A dead worker that is still to be recovered from will have one made, or holds one. And what the operator has
+        not seen yet of the spec, it does not keep to.
+        """
+        runner = self.server.runner
+        floor = _floor(runner["spec"])
+        seen = runner.get("status", {}).get("observedGeneration")
+        if len(self.server.pods) < floor or seen != runner["metadata"]["generation"]:
             return False
         views = [parse_pod(pod) for pod in self.server.pods.values()]
+        if any(view.died and not view.recovered_by for view in views):
+            return False
         left = [view for view in views if not view.ended or view.terminating]
-        wanted = template_hash(self.server.runner["spec"])
+        wanted = template_hash(runner["spec"])
         return len(left) == floor and all(
             view.ready and view.template_hash == wanted and view.status and view.status.state is WorkerState.IDLE
             for view in left
