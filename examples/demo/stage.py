@@ -92,8 +92,10 @@ def apply_runner(client: Client, image: str) -> Json:
 
 
 def start_producer(client: Client, image: str) -> None:
-    """Start the Job that enqueues the load."""
-    client.apply(*(_with_image(part, image) for part in _manifests("producer.yaml")), namespace=NAMESPACE)
+    """Start the Job that enqueues the load, and have it say what it sees until `end_producer`."""
+    (job,) = (_with_image(part, image) for part in _manifests("producer.yaml"))
+    job["spec"]["template"]["spec"]["containers"][0]["command"].append("--stay")
+    client.apply(job, namespace=NAMESPACE)
 
 
 def end_producer(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""A producer: calls the tasks of `reports.tasks`, then follows them until somebody ends it.
+"""A producer: calls the tasks of `reports.tasks`, then follows them until all have come to an end.
 
     python -m reports.enqueue --short 36 --long 4
 
@@ -10,7 +10,8 @@ What it sees it prints as JSON, one object a line:
     {"final": "short-01", "status": "success", "at": 1765.9}            for each task that came to an end
     {"at": 1765.0, "queued": 30}                                        twice a second; queued is null if unknown
 
-Times are Unix seconds. A line with `at` and `queued` comes after all that was seen until then.
+Times are Unix seconds. A line with `at` and `queued` comes after all that was seen until then. With `--stay` it
+goes on until somebody ends it.
 """
 
 import argparse
@@ -34,8 +35,9 @@ def main() -> None:
     parser.add_argument("--short", type=int, default=36, help="tasks of a second")
     parser.add_argument("--long", type=int, default=4, help="tasks of --seconds")
     parser.add_argument("--seconds", type=float, default=40.0, help="how long a long task takes")
+    parser.add_argument("--stay", action="store_true", help="go on when all tasks have ended")
     arguments = parser.parse_args()
-    follow(enqueue(arguments.short, arguments.long, arguments.seconds))
+    follow(enqueue(arguments.short, arguments.long, arguments.seconds), stay=arguments.stay)
 
 
 def say(**what: object) -> None:
@@ -61,11 +63,11 @@ def enqueue(shorts: int, longs: int, seconds: float) -> dict[str, Any]:
     return invocations
 
 
-def follow(invocations: dict[str, Any]) -> None:
-    """Say what becomes of the tasks, until we are ended."""
+def follow(invocations: dict[str, Any], *, stay: bool = False) -> None:
+    """Say what becomes of the tasks, until the last has ended, or until we are ended."""
     waiting = dict(invocations)
     executions = 0
-    while True:
+    while waiting or stay:
         queued = None
         try:
             for line in records.lrange(EXECUTIONS, executions, -1):

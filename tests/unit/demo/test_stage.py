@@ -50,6 +50,8 @@ def test_the_producer_runs_the_clusters_image(program: Program, tmp_path: Path) 
     stage.start_producer(program("cat > given"), "registry.example/team/pynenc-demo:1")
     (job,) = applied(tmp_path)
     assert images(job) == ["registry.example/team/pynenc-demo:1"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][-2:] == ["4", "--stay"]  # the demo reads its log until the pool is back at zero
 
 
 def test_redis_runs_the_clusters_image_and_is_emptied(program: Program, tmp_path: Path) -> None:
