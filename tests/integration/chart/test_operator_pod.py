@@ -21,7 +21,7 @@ from tests.integration.chart.rendering import (
 )
 
 DEFAULTS: Json = yaml.safe_load((CHART / "values.yaml").read_text())
-TWO_OPERATORS = CHART / "ci" / "two-operators-values.yaml"
+TWO_REPLICAS = CHART / "ci" / "two-replicas-values.yaml"
 VOLUMES = CHART / "ci" / "volumes-values.yaml"
 OPENSHIFT = CHART / "ci" / "openshift-values.yaml"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -137,7 +137,7 @@ def test_what_the_chart_has_taken_is_refused_by_name(setting: str, named: str) -
 
 
 def test_the_pod_is_placed_as_told() -> None:
-    objects, told = render(values=TWO_OPERATORS), yaml.safe_load(TWO_OPERATORS.read_text())
+    objects, told = render(values=TWO_REPLICAS), yaml.safe_load(TWO_REPLICAS.read_text())
     [deployment] = of_kind(objects, "Deployment")
     pod = pod_of(objects)
     for same in ("nodeSelector", "tolerations", "affinity", "priorityClassName", "terminationGracePeriodSeconds"):
@@ -152,7 +152,7 @@ def test_the_pod_is_placed_as_told() -> None:
 
 
 def test_probes_ask_the_same_with_other_times() -> None:
-    container = container_of(render(values=TWO_OPERATORS))
+    container = container_of(render(values=TWO_REPLICAS))
     assert container["livenessProbe"] == {
         "httpGet": {"path": "/healthz", "port": "http"},
         "initialDelaySeconds": 30,

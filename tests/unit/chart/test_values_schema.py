@@ -20,6 +20,7 @@ SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
 VALUES = (CHART / "values.yaml").read_text()
 DEFAULTS: Json = yaml.safe_load(VALUES)
 VALUE_SETS = sorted((CHART / "ci").glob("*.yaml"))
+EXAMPLES = sorted((CHART.parents[1] / "examples" / "chart").glob("*.yaml"))
 
 # A parent chart's, and maps whose keys are names of the user's: labels, annotations, resources, parameters of drivers.
 OPEN = {
@@ -80,8 +81,8 @@ def test_every_value_is_tried() -> None:
         assert any(value != default for value in others), f"{'.'.join(keys)}: no file of ci/ has another value"
 
 
-@pytest.mark.parametrize("file", VALUE_SETS, ids=lambda path: path.stem)
-def test_values_that_the_chart_is_tried_with_fit(file: Path) -> None:
+@pytest.mark.parametrize("file", [*VALUE_SETS, *EXAMPLES], ids=lambda path: path.stem)
+def test_values_that_are_tried_or_shown_fit(file: Path) -> None:
     jsonschema.validate(merged(DEFAULTS, yaml.safe_load(file.read_text())), SCHEMA)
 
 
