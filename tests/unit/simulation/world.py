@@ -179,16 +179,10 @@ class World:
 
     async def _at_rest(self) -> None:
         """Nothing is written any more, soon after the pool has come back to its floor."""
-        limit = self.run.time + SETTLING_SECONDS
-        if self.scenario.lost_requests:
-            limit += SLACK_SECONDS  # a status that could not be written waits
-        if self.audit.outcome.named:
-            limit += RECOVERY_SECONDS
-        if "failures" in self.server.runner.get("status", {}):
-            limit += YOUNG_SECONDS  # until a pod that lives for so long clears them
-        while written := await self._written_in(REST_SECONDS):
-            if self.run.time - REST_SECONDS > limit:
-                raise ViolationError(f"written at rest: {dict(written)}")
+        begun = self.run.time
+        while (written := await self._written_in(REST_SECONDS)) or not self._at_the_floor():
+            if self.run.time - REST_SECONDS > begun + self._longest_settling():
+                raise ViolationError(f"written at rest: {dict(written)}" if written else self._not_lasted())
         if self.scenario.long_rest:
             # A queue depth alone waits for so long; failures until a pod that lives for so long clears them.
             failures = "failures" in self.server.runner.get("status", {})
@@ -196,7 +190,21 @@ class World:
             if written := await self._written_in(LONG_REST_SECONDS):
                 raise ViolationError(f"written at rest: {dict(written)}")
         if not self._at_the_floor():
-            raise ViolationError(f"the pool of idle pods has not lasted: {sorted(self.server.pods)}")
+            raise ViolationError(self._not_lasted())
+
+    def _longest_settling(self) -> float:
+        """How long the last statuses may take; for a dead worker, what its recovery takes in another one."""
+        longest = SETTLING_SECONDS
+        if self.scenario.lost_requests:
+            longest += SLACK_SECONDS  # a status that could not be written waits
+        if self.kubelet.deaths or self.audit.outcome.named:
+            longest += self._longest_delay()
+        if "failures" in self.server.runner.get("status", {}):
+            longest += YOUNG_SECONDS  # until a pod that lives for so long clears them
+        return longest
+
+    def _not_lasted(self) -> str:
+        return f"the pool of idle pods has not lasted: {sorted(self.server.pods)}"
 
     async def _written_in(self, seconds: float) -> Counter[tuple[str, str]]:
         before = self.server.writes.copy()
