@@ -24,11 +24,13 @@ class Operator:
         namespace: str,
         folder: Path,
         program: tuple[str, ...] = ("-m", "pynenc_operator"),
+        kubeconfig: Path | None = None,
     ) -> None:
+        """`program`: Python's arguments; `kubeconfig`: another way to the API server than the direct one."""
         self.namespace = namespace
         self._log = folder / "operator.log"
         settings = {
-            "KUBECONFIG": str(cluster.kubeconfig),
+            "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
             "PYNENC_OPERATOR_WATCH_NAMESPACES": namespace,
             "PYNENC_OPERATOR_LEASE_NAMESPACE": namespace,
             "PYNENC_OPERATOR_WORKER_CLUSTER_ROLE": "workers",
@@ -53,8 +55,8 @@ class Operator:
 
     def ask(self, path: str, timeout: float = 10) -> tuple[int, str]:
         """HTTP status and body of an answer of its server; 0 if there is none, as before it has started."""
-        assert self.process.poll() is None, self._log.read_text()
-        port = re.search(r"metrics on port (\d+)", self._log.read_text())
+        assert self.process.poll() is None, self.log()
+        port = re.search(r"metrics on port (\d+)", self.log())
         if not port:
             return 0, ""
         try:
@@ -80,8 +82,12 @@ class Operator:
         found = re.search(rf"^pynenc_operator_{re.escape(f'{name}{{{shown}}}')} (\S+)$", self.scrape(), re.MULTILINE)
         return float(found[1]) if found else None
 
-    def until(self, what: str, happened: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WITHIN
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text()
+
+    def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:
+        deadline = time.monotonic() + within
         while not happened():
-            assert time.monotonic() < deadline, f"in {WITHIN:.0f} s: not {what}\n{self._log.read_text()}"
+            assert time.monotonic() < deadline, f"in {within:.0f} s: not {what}\n{self.log()}"
             time.sleep(0.2)
