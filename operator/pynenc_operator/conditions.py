@@ -195,7 +195,9 @@ def _limited(decision: Decision) -> tuple[str, str, str]:
 def _progressing(report: Report) -> tuple[str, str, str]:
     """How the present template fares, as a Deployment's condition of this name tells it."""
     if report.failures or report.trouble:
-        trouble = report.trouble or Trouble("PodsFail", "a pod ended, or never reported, within its start deadline")
+        trouble = report.trouble or Trouble(
+            "PodsFail", "a pod ended within 60 s of its start, or did not report within its start deadline"
+        )
         return "False", trouble.reason, trouble.message or "the platform gives no message"
     if report.pool.old:
         return "True", "RollingOut", "pods of an older template are being replaced"
@@ -234,7 +236,7 @@ def _recovery(report: Report) -> Problem | None:
     if report.orphans and not report.pool.active:
         return Problem(
             "OrphanedInvocations",
-            f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. Stay they so for 15 "
-            "minutes, they are another runner's, or wait for one",
+            f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. What has not changed "
+            "after 15 minutes belongs to another runner, or waits for one",
         )
     return None

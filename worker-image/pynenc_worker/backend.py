@@ -103,7 +103,7 @@ def chosen(config: WorkerConfig) -> Backend:
     if missing:
         raise ConfigError(
             f"{contract.ENV_BACKEND}={config.backend}: {backend.distribution} brings no {', '.join(missing)}; "
-            "use redis or mongodb, which bring everything"
+            "use redis, or sqlite for trials"
         )
     try:
         version(backend.distribution)
