@@ -1,10 +1,12 @@
-"""The commands of docs/troubleshooting.md, where what they look at is there: each is taken, and shows something."""
+"""The commands of the pages for trouble, where what they look at is there: each is taken, and shows something."""
 
 import json
 import os
 import re
 import shlex
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,13 @@ from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
 from tests.cluster.programs import command
 
-PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
+PAGE = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in ("troubleshooting", "operations"))
 OPERATOR_NAMESPACE, NAMESPACE = "pynenc-system", "troubled"
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 LINES = [*(line for block in BLOCKS for line in block.splitlines()), *re.findall(r"`(kubectl patch [^`]+)`", PAGE)]
 # A kubelet has to answer those; they are there for a whole cluster.
 ON_A_NODE = ("logs", "exec")
+WRITES = ("patch", "delete", "create")
 COMMANDS = sorted({line for line in LINES if line.startswith("kubectl ") and line.split()[1] not in ON_A_NODE})
 
 
@@ -45,7 +48,8 @@ def troubled(crd_installed: HalfCluster) -> HalfCluster:
     runner = cluster.kubectl("create", in_namespace, "-o", "json", "-f", str(ROOT / "examples" / "runner.yaml"))
     made = json.loads(runner.stdout)
     condition = {"type": "Ready", "status": "True", "reason": "AtZero", "message": "no pod is needed"}
-    status = {"status": {"conditions": [{**condition, "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}
+    counts = dict.fromkeys(("queueDepth", "activeReplicas", "desiredReplicas"), 0)
+    status = {"status": {"conditions": [{**condition, "lastTransitionTime": "2026-01-01T00:00:00Z"}], **counts}}
     merge = ("--subresource=status", "--type=merge", "-p", json.dumps(status))
     cluster.kubectl("patch", "mtr", "reports", in_namespace, *merge)
     cluster.kubectl("create", "serviceaccount", "pynenc-worker", in_namespace)
@@ -86,14 +90,15 @@ def _event(uid: str) -> dict[str, object]:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_it_is_taken_and_shows_something(troubled: HalfCluster, line: str) -> None:
     assert shlex.split(line)[0] == "kubectl"
-    dry = " --dry-run=server" if line.startswith("kubectl patch") else ""
+    last = line.rpartition("| kubectl ")[2].removeprefix("kubectl ")  # what a pipeline ends with
+    dry = " --dry-run=server" if last.split()[0] in WRITES else ""
     troubled.kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
+    path = (command("kubectl").parent, Path(sys.executable).parent, os.environ["PATH"])
     try:
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", line + dry],
             cwd=ROOT,
-            env=os.environ
-            | {"KUBECONFIG": str(troubled.kubeconfig), "PATH": f"{command('kubectl').parent}:{os.environ['PATH']}"},
+            env=os.environ | {"KUBECONFIG": str(troubled.kubeconfig), "PATH": os.pathsep.join(map(str, path))},
             capture_output=True,
             text=True,
             check=False,

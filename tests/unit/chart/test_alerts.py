@@ -98,7 +98,18 @@ def test_it_has_a_runbook(alert: str) -> None:
 
 
 def test_there_is_no_runbook_for_nothing() -> None:
-    assert {file.stem for file in RUNBOOKS.glob("*.md")} == RULES.keys()
+    assert {file.stem for file in RUNBOOKS.glob("*.md")} - {"README"} == RULES.keys()
+
+
+def test_the_index_of_the_runbooks_has_each_with_its_severity_and_how_long_it_waits() -> None:
+    row = r"^\| \[(\w+)\]\((\w+)\.md\) \| (\w+) \| ([^|]+) \| [^|]+ \|$"
+    rows = re.findall(row, (RUNBOOKS / "README.md").read_text(), re.MULTILINE)
+    assert [(name, file, severity) for name, file, severity, _ in rows] == [
+        (name, name, rule["labels"]["severity"]) for name, rule in RULES.items()
+    ]
+    for name, _, _, when in rows:
+        waits = re.findall(r"for (\d+) (m|h)(?:in)?\b", when)
+        assert [f"{count}{unit}" for count, unit in waits] == ([RULES[name]["for"]] if "for" in RULES[name] else [])
 
 
 def test_they_ask_for_metrics_that_there_are() -> None:
