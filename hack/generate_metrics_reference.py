@@ -45,6 +45,12 @@ LIMITS = """\
 - **Anything by pod or invocation**: Prometheus adds `pod` to what workers say; one invocation is found in pynenc.
 """
 
+OF_WORKERS = """\
+A worker says neither its runner nor its namespace. The dashboards and the runbooks ask for `runner_namespace` and `runner`,
+which the scraping adds: the chart's PodMonitor does, another Prometheus needs
+[two rules for it](../charts/pynenc-operator/README.md#another-prometheus). `pod` and `namespace` are Prometheus' own.
+"""
+
 # Values of labels that have few, by metric and label.
 VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("pynenc_operator_runner_pods", "state"): runnermetrics.POD_STATES,
@@ -55,6 +61,7 @@ VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("pynenc_operator_pod_start_failures_total", "reason"): START_FAILURES,
     ("pynenc_operator_pod_drains_total", "result"): DRAIN_RESULTS,
     ("pynenc_operator_broker_errors_total", "kind"): (*map(str, BrokerErrorKind), "CredentialsMissing"),
+    ("pynenc_operator_reconciles_total", "result"): ("success", "error"),
     ("pynenc_operator_broker_polls_total", "result"): ("Answered", "a kind of broker_errors_total"),
     ("pynenc_operator_kube_api_requests_total", "code"): ("an HTTP status", "timeout", "connection"),
     ("pynenc_operator_watch_restarts_total", "resource"): ("pods", "multithreadrunners"),
@@ -122,6 +129,7 @@ def generate() -> str:
         *(table(title, map(row, families)) for title, families in of_runners.items()),
         table("The operator itself", map(row, metrics.FAMILIES.values())),
         table("A worker", worker_rows()),
+        OF_WORKERS,
         values(),
         buckets(),
         LIMITS,
