@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pynenc_operator.podspec import build_worker_pod
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
 from tests.cluster.programs import command
@@ -18,6 +19,7 @@ from tests.cluster.programs import command
 PAGE = (ROOT / "docs" / "quickstart.md").read_text()
 REGISTRY = "registry.example/team"
 NAMESPACE = "reports"
+NAMESPACES = {NAMESPACE, "pynenc-system"}
 WRITES = {"create", "apply", "patch", "scale", "delete"}
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -26,7 +28,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-MANIFESTS: list[dict[str, Any]] = [yaml.safe_load(block) for block in blocks("yaml")]
+MANIFESTS: list[dict[str, Any]] = [part for block in blocks("yaml") for part in yaml.safe_load_all(block)]
 COMMANDS = [
     [word.replace("$REGISTRY", REGISTRY) for word in shlex.split(line)]
     for block in blocks("sh")
@@ -66,8 +68,12 @@ def test_only_programs_that_the_page_asks_for_are_called() -> None:
 def test_kubectl_takes_it_without_a_warning(followed: tuple[HalfCluster, Path], words: list[str]) -> None:
     cluster, folder = followed
     if words[:2] == ["create", "namespace"]:
-        assert words[2] == NAMESPACE
-        words = [*words[:2], f"{NAMESPACE}-2"]
+        assert words[2] in NAMESPACES
+        words = [*words[:2], f"{words[2]}-2"]
+    if "pynenc-system" in words and not cluster.kubectl("get", "ns", "pynenc-system", "--ignore-not-found").stdout:
+        cluster.create_namespace("pynenc-system")  # the chart's tests may have made it
+    if words[:2] == ["delete", "pod"]:
+        make_pod(cluster, words[2])
     files = {"runner.yaml": folder, "producer.yaml": folder, "examples/redis.yaml": ROOT}
     words = [str(files[word] / word) if word in files else word for word in words if word != "--watch"]
     dry = ["--dry-run=server"] if words[0] in WRITES else []
@@ -75,14 +81,44 @@ def test_kubectl_takes_it_without_a_warning(followed: tuple[HalfCluster, Path], 
     assert done.stderr.replace(f"No resources found in {NAMESPACE} namespace.\n", "") == ""
 
 
-def test_the_fragment_of_a_template_fits_below_the_spec(followed: tuple[HalfCluster, Path]) -> None:
+def make_pod(cluster: HalfCluster, name: str) -> None:
+    """A pod of the runner, as the operator would make it; no node takes it, so that it goes at once."""
+    inside = f"--namespace={NAMESPACE}"
+    runner = json.loads(cluster.kubectl("get", "mtr", "reports", inside, "-o", "json").stdout)
+    if not cluster.kubectl("get", "serviceaccount", "pynenc-worker", inside, "--ignore-not-found").stdout:
+        cluster.kubectl("create", "serviceaccount", "pynenc-worker", inside)
+    cluster.kubectl("create", inside, "-f", "-", input=json.dumps(build_worker_pod(runner, name)))
+
+
+@pytest.mark.parametrize("field", ["template", "backend"])
+def test_the_fragments_fit_below_the_spec(followed: tuple[HalfCluster, Path], field: str) -> None:
     cluster, folder = followed
-    [fragment] = [manifest for manifest in MANIFESTS if "kind" not in manifest]
+    fragments = [manifest for manifest in MANIFESTS if "kind" not in manifest]
+    assert {name for fragment in fragments for name in fragment} == {"template", "backend"}
+    [fragment] = [fragment for fragment in fragments if field in fragment]
     runner = json.loads((folder / "runner.yaml").read_text())
+    if field == "backend":
+        del runner["spec"]["backend"]  # exactly one is allowed
     runner["spec"] |= fragment
-    arguments = ("apply", "--dry-run=server", f"--namespace={NAMESPACE}", "-o", "json", "-f", "-")
+    runner["metadata"]["name"] = "reports-2"
+    arguments = ("create", "--dry-run=server", f"--namespace={NAMESPACE}", "-o", "json", "-f", "-")
     applied = json.loads(cluster.kubectl(*arguments, input=json.dumps(runner)).stdout)
-    assert applied["spec"]["template"] == fragment["template"]
+    assert applied["spec"][field] == fragment[field]
+
+
+def test_the_volumes_of_sqlite_are_taken_and_belong_together(followed: tuple[HalfCluster, Path]) -> None:
+    cluster, _ = followed
+    parts = {part["kind"]: part for part in MANIFESTS if part.get("kind", "").startswith("PersistentVolume")}
+    volume, claim = parts["PersistentVolume"], parts["PersistentVolumeClaim"]
+    for part in (volume, claim | {"metadata": claim["metadata"] | {"namespace": NAMESPACE}}):
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(part))
+    assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+    meta = claim["metadata"]
+    assert volume["spec"]["claimRef"] == {"namespace": meta["namespace"], "name": meta["name"]}
+    [backend] = [manifest["backend"]["sqlite"] for manifest in MANIFESTS if "backend" in manifest]
+    folder = volume["spec"]["hostPath"]["path"]
+    assert backend["claimName"] == meta["name"]
+    assert f"`{folder}/{NAMESPACE}/{backend['path']}`" in PAGE
 
 
 def test_the_images_are_built_of_files_that_are_there_and_used_as_they_are_tagged() -> None:
