@@ -1,17 +1,25 @@
-"""examples/by_hand.py, as it is sent into a worker pod: what runs is told, and what is cancelled ends so for all."""
+"""docs/operations.md on Redis: its user may do what is needed, its keys are there, and examples/by_hand.py works."""
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
+from pynenc_operator.backends import Backend, BackendKind
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
 from pynenc_worker import contract
 from tests.cluster.paths import ROOT
 from tests.integration.redis_server import RedisServer
 
-APP_ID = "by-hand"
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+APP_ID = "reports"  # as the page has it
 APP = """
 from pynenc import Pynenc
 
@@ -48,9 +56,29 @@ for one in sys.argv[1:]:
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> object:
-    with RedisServer.running(tmp_path) as server:
-        yield server.url
+def server(tmp_path: Path) -> Iterator[redis.Redis]:
+    """A Redis with the page's user; whoever uses it, nothing that it needs is forbidden to it."""
+    with RedisServer.running(tmp_path) as running:
+        client = redis.Redis.from_url(running.url, decode_responses=True)
+        [user] = re.findall("^ACL SETUSER .*$", PAGE, re.MULTILINE)
+        client.execute_command(*user.split())  # type: ignore[no-untyped-call]
+        yield client
+        assert client.acl_log() == []
+
+
+@pytest.fixture
+def redis_url(server: redis.Redis) -> str:
+    return f"redis://reports:PASSWORD@127.0.0.1:{server.connection_pool.connection_kwargs['port']}/0"
+
+
+async def ask_as_the_operator(url: str) -> None:
+    """All that the operator asks of a Redis."""
+    source, backend = BackendSource(allow_local=True), Backend(BackendKind.REDIS, url, APP_ID)
+    assert (await source.ask(backend, CountQueue())).waiting == 1
+    assert (await source.ask(backend, CountQueue("gone", 1))).stayed == 0
+    assert await source.ask(backend, CountHeld()) == 1
+    assert await source.ask(backend, OldestEntry())
+    assert await source.ask(backend, ReadHeartbeats()) == ()
 
 
 def python(script: str, environment: dict[str, str], *arguments: str) -> list[str]:
@@ -68,7 +96,9 @@ def python(script: str, environment: dict[str, str], *arguments: str) -> list[st
     return done.stdout.splitlines()
 
 
-def test_what_runs_is_told_and_what_is_cancelled_has_failed(tmp_path: Path, redis_url: str) -> None:
+def test_what_runs_is_told_and_what_is_cancelled_has_failed(
+    tmp_path: Path, server: redis.Redis, redis_url: str
+) -> None:
     (tmp_path / "jobs.py").write_text(APP)
     common = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "PYNENC__APP_ID": APP_ID}
     parts = ("Orchestrator", "Broker", "State_Backend", "Trigger", "Client_Data_Store")
@@ -92,6 +122,12 @@ def test_what_runs_is_told_and_what_is_cancelled_has_failed(tmp_path: Path, redi
     [line] = python(script, pod, "running")
     runner, status, _, one, task = line.split()
     assert (runner, status, one, task) == ("uid-of-a-pod", "running", first, "jobs.nap")
+
+    looks = re.findall(r'^redis-cli -u "\$URL" (.+)$', PAGE, re.MULTILINE)
+    found = [server.execute_command(*look.replace(":ID", f":{first}").split()) for look in looks]  # type: ignore[no-untyped-call]
+    assert found[:3] == [1, [second], 1]
+    assert '"runner_id": "uid-of-a-pod"' in found[3]
+    asyncio.run(ask_as_the_operator(redis_url))
 
     assert python(script, pod, "cancel", first, second) == [f"{first} failed", f"{second} failed"]
     assert python(script, pod, "running") == []
