@@ -46,8 +46,8 @@ LIMITS = """\
 """
 
 OF_WORKERS = """\
-A worker says neither its runner nor its namespace. The dashboards and the runbooks ask for `runner_namespace` and `runner`,
-which the scraping adds: the chart's PodMonitor does, another Prometheus needs
+A worker says neither its runner nor its namespace. The dashboards and the runbooks ask for `runner_namespace` and
+`runner`, which the scraping adds: the chart's PodMonitor does, another Prometheus needs
 [two rules for it](../charts/pynenc-operator/README.md#another-prometheus). `pod` and `namespace` are Prometheus' own.
 """
 
