@@ -28,6 +28,7 @@ RECOVERY_SECONDS: Final = 100.0  # until a dead runner is answered, and that is 
 VANISHED_SECONDS: Final = 180.0  # until a runner without a pod is known to be dead
 SETTLING_SECONDS: Final = 13.5  # the last statuses, a queue depth among them, go out
 REST_SECONDS: Final = 7.0
+RETURNS: Final = 2
 LONG_REST_SECONDS: Final = 60.0
 SHOWN: Final = 40
 
@@ -173,14 +174,23 @@ class World:
         left = [view for view in views if not view.ended or view.terminating]
         wanted = template_hash(runner["spec"])
         return len(left) == floor and all(
-            view.ready and view.template_hash == wanted and view.status and view.status.state is WorkerState.IDLE
+            not view.terminating
+            and view.ready
+            and view.template_hash == wanted
+            and view.status
+            and view.status.state is WorkerState.IDLE
             for view in left
         )
 
     async def _at_rest(self) -> None:
         """Nothing is written any more, soon after the pool has come back to its floor."""
+        returns = 0  # what was decided before the trouble's end may still be on its way, and lead away once more
         begun = self.run.time
         while (written := await self._written_in(REST_SECONDS)) or not self._at_the_floor():
+            if not self._at_the_floor() and returns < RETURNS:
+                returns += 1
+                await self._back_at_the_floor()
+                begun = self.run.time
             if self.run.time - REST_SECONDS > begun + self._longest_settling():
                 raise ViolationError(f"written at rest: {dict(written)}" if written else self._not_lasted())
         if self.scenario.long_rest:
