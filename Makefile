@@ -9,7 +9,7 @@ CLUSTER_TOOL := $(PY) -m tests.cluster
 PROGRAMS := $(CLUSTER_TOOL) programs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: ## uv and the locked Python environment in .venv
 	@python3 hack/bootstrap.py env
@@ -62,6 +62,9 @@ test-integration: machine ## against a real API server and a real Redis
 test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 leaves it running
 	@$(PY) hack/test.py e2e
 
+test-chart: machine ## the chart: files, schema, rules, dashboards; install, upgrade, uninstall, move on the real cluster
+	@$(PY) hack/test.py chart-files chart
+
 test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
 	@$(PY) hack/test.py outages scaling
 
@@ -73,7 +76,16 @@ crd: env ## generate crds/, the chart's copy and what depends on them: the chart
 chart-reference: env ## generate the chart's values.schema.json and README.md from its values.yaml
 	@$(PY) -m hack.generate_chart
 
+chart: programs ## package the chart, push it and its images: REGISTRY=host/path, or else the local cluster's own registry
+ifdef REGISTRY
+	@$(PY) -m hack.publish $(REGISTRY)
+else
+	@$(CLUSTER_TOOL) up
+	@$(CLUSTER_TOOL) images
+	@$(CLUSTER_TOOL) exec -- $(abspath $(PY)) -m hack.publish
+endif
+
 metrics-reference: env ## generate docs/metrics.md from the code
 	@$(PY) -m hack.generate_metrics_reference
 
-.PHONY: $(shell awk -F: '/^[a-z-]+:.*## / {print $$1}' $(MAKEFILE_LIST))
+.PHONY: $(shell awk -F: '/^[a-z0-9-]+:.*## / {print $$1}' $(MAKEFILE_LIST))

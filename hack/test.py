@@ -3,6 +3,7 @@
     python hack/test.py            everything, as `make test` and CI run it
     python hack/test.py e2e        some steps only, with what they need
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
+    python hack/test.py chart-files chart    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
 Exit code 0: every step passed.
@@ -33,6 +34,13 @@ class Step:
     by_name_only: bool = False  # a longer choice of what another step has a quick one of
 
 
+def on_cluster(*arguments: str) -> tuple[str, ...]:
+    """The command that runs pytest in the cluster's network."""
+    return (*CLUSTER_TOOL, "exec", "--", *PYTEST, *arguments)
+
+
+QUICK = "not slow and not whole_run"
+CHART_FILES = tuple(f"tests/{kind}/{what}" for kind in ("unit", "integration") for what in ("chart", "crd"))
 SCALING = ("scaling", "starting", "threads", "leaving", "templates", "dying", "operator_away")
 
 STEPS = (
@@ -43,13 +51,17 @@ STEPS = (
     Step("unit", (*PYTEST, "tests/unit")),
     Step("programs", (*CLUSTER_TOOL, "programs")),
     Step("integration", (*PYTEST, "-m", "not slow", "tests/integration"), needs=("programs",)),
+    Step("chart-files", (*PYTEST, *CHART_FILES), needs=("programs",), by_name_only=True),
     Step("outages", (*PYTEST, "-m", "slow", "tests/integration"), needs=("programs",), by_name_only=True),
     Step("cluster", (*CLUSTER_TOOL, "up"), needs=("programs",)),
     Step("images", (*CLUSTER_TOOL, "images"), needs=("cluster",)),
-    Step("e2e", (*CLUSTER_TOOL, "exec", "--", *PYTEST, "-m", "not slow", "tests/e2e"), needs=("images",)),
+    Step("earlier", (*CLUSTER_TOOL, "images", "--earlier"), needs=("images",)),
+    Step("chart", on_cluster("-m", "not slow", "tests/e2e/chart"), needs=("earlier",)),
+    Step("e2e", on_cluster("-m", QUICK, "--ignore=tests/e2e/chart", "tests/e2e"), needs=("images",)),
+    Step("rights", on_cluster("-m", "whole_run", "tests/e2e"), needs=("chart", "e2e")),
     Step(
         "scaling",
-        (*CLUSTER_TOOL, "exec", "--", *PYTEST, "-rP", *(f"tests/e2e/test_{name}.py" for name in SCALING)),
+        on_cluster("-rP", *(f"tests/e2e/test_{name}.py" for name in SCALING)),
         needs=("images",),
         by_name_only=True,
     ),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster import access, images, lifecycle, node_images
+from tests.cluster import access, earlier, images, lifecycle, node_images
 from tests.cluster.build import build
 from tests.cluster.console import ClusterError, say
 from tests.cluster.paths import ClusterPaths
@@ -49,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     add("status", "say what the cluster is doing; 0 if it is usable", lambda _: access.status(here()))
     load = add("load", "import OCI archives into the node", lambda a: node_images.load_archives(here(), a.files))
     load.add_argument("files", nargs="+", type=Path, metavar="FILE.tar")
-    add("images", "build the images and load them into the cluster, if it is up", lambda _: images.build_and_load())
+    built = add("images", "build the images and load them into the cluster, if it is up", _images)
+    built.add_argument("--earlier", action="store_true", help="those of the version that upgrades are tested from")
     logs = add("logs", "print a component's log", lambda a: access.logs(here(), a.name))
     logs.add_argument("name", metavar="COMPONENT")
     # For the list of commands only: `main` has taken these.
@@ -57,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     for client in _CLIENTS:
         commands.add_parser(client, help=f"run {client} as the cluster's administrator", usage="%(prog)s ARGS ...")
     return parser
+
+
+def _images(arguments: argparse.Namespace) -> None:
+    images.build_and_load(earlier.images() if arguments.earlier else images.IMAGES)
 
 
 if __name__ == "__main__":

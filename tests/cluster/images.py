@@ -78,8 +78,7 @@ def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
 
     Credentials are those of `buildah login`. As docker does, it asks no certificate of a registry on loopback.
     """
-    host = registry.partition("/")[0].partition(":")[0]
-    verify = f"--tls-verify={'false' if host == 'localhost' or host.startswith('127.') else 'true'}"
+    verify = f"--tls-verify={'false' if is_loopback(registry) else 'true'}"
     references = {image: f"{registry}/{image.repository}:dev-{number[:12]}" for image, number in images.items()}
     for image, reference in references.items():
         progress = Progress(f"pushing {reference}")
@@ -91,10 +90,16 @@ def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
     return references
 
 
-def build_and_load() -> None:
-    """Build all images, and load them if the cluster of the environment is up."""
+def is_loopback(registry: str) -> bool:
+    """Whether a registry is this machine's own, which needs no certificate."""
+    host = registry.partition("/")[0].partition(":")[0]
+    return host == "localhost" or host.startswith("127.")
+
+
+def build_and_load(images: Iterable[Image] = IMAGES) -> None:
+    """Build images, and load them if the cluster of the environment is up."""
     paths = ClusterPaths.current()
-    built = build()
+    built = build(images)
     if membership.init_pid(paths) is None:
         say(f"cluster {paths.name} is not up, so nothing is loaded: `python -m tests.cluster up`, then this again")
     else:

@@ -2,9 +2,22 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.paths import ClusterPaths
+
+type Json = dict[str, Any]
+
+
+def requests_of(user: str) -> Iterator[Json]:
+    """What a user has asked for since the cluster's start, and how it was answered."""
+    with ClusterPaths.current().audit_log.open() as lines:
+        for line in lines:
+            entry = json.loads(line)
+            if entry["user"]["username"] == user and "impersonatedUser" not in entry:
+                yield entry
 
 
 class Audit:

@@ -85,10 +85,18 @@ class Release:
         """Take the operator's pods away at once, as a node that fails would."""
         kubectl("delete", "pod", *self._pods, "--grace-period=0", "--force")
 
+    def remove_without_a_word(self, pod: str) -> None:
+        """Take one pod away whose process has no time to give its Lease up."""
+        processes.end(self._uid(pod))
+        kubectl("delete", "pod", pod, "-n", self.namespace, "--grace-period=0", "--force")
+
     def signal(self, number: signal.Signals, pod: str = "") -> None:
         """Send a signal to the operator's process, in the named pod if there are several."""
+        processes.send(self._uid(pod), "pynenc_operator", number)
+
+    def _uid(self, pod: str) -> str:
         [uid] = [uid for uid, found in self.pods().items() if pod in {"", found["metadata"]["name"]}]
-        processes.send(uid, "pynenc_operator", number)
+        return uid
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -1,10 +1,11 @@
-"""The module `reports.tasks` as workers see it, replaced by a ConfigMap: it hangs, crashes or eats memory."""
+"""The module `reports.tasks` as workers see it, replaced by a ConfigMap: it hangs, crashes, eats memory or waits."""
 
 import json
 from typing import Any
 
 from tests.cluster.paths import ROOT
 from tests.e2e.pool import Pool
+from tests.e2e.taskqueue import ENDING
 
 type Json = dict[str, Any]
 
@@ -19,7 +20,12 @@ GROWS = WORKING.replace(
     "        held = [bytearray(b'x' * 1_000_000) for _ in range(100_000)]\n"
     "    time.sleep(seconds)\n",
 )
-assert GROWS != WORKING
+# A task runs until TaskQueue.let_end names it.
+WAITS = WORKING.replace(
+    "    time.sleep(seconds)\n",
+    f"    while not records.sismember({ENDING!r}, name):\n        time.sleep(0.2)\n",
+)
+assert GROWS != WORKING != WAITS
 
 
 def write(pool: Pool, source: str) -> None:

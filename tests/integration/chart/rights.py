@@ -1,5 +1,7 @@
 """What the operator may do, declared once: the chart grants it, and the operator makes do with it."""
 
+from collections.abc import Iterable
+
 from tests.integration.chart.rendering import RELEASE, Json
 
 WORKERS = f"{RELEASE}-workers"
@@ -37,3 +39,15 @@ def rights(rules: list[Json]) -> set[Right]:
         for verb in rule["verbs"]
         for name in rule.get("resourceNames", [""])
     }
+
+
+def used(requests: Iterable[Json]) -> set[Right]:
+    """The rights that these requests of an audit log needed. Of names only a Lease's counts, as roles name it."""
+    found: set[Right] = set()
+    for request in requests:
+        target = request.get("objectRef", {})
+        if "resource" in target:
+            resource = "/".join(filter(None, (target["resource"], target.get("subresource"))))
+            name = target.get("name", "") if resource == "leases" and request["verb"] != "create" else ""
+            found.add((request["verb"], target.get("apiGroup", ""), resource, name))
+    return found

@@ -18,7 +18,7 @@ from tests.cluster.half_cluster import HalfCluster
 from tests.integration.chart.caller import MERGE_PATCH, Caller
 from tests.integration.chart.conftest import ONE_NAMESPACE, WATCHED, Release
 from tests.integration.chart.rendering import RELEASE, Json, environment, render
-from tests.integration.chart.rights import LEADING, SERVING, WORKERS, Right
+from tests.integration.chart.rights import LEADING, SERVING, WORKERS, Right, used
 from tests.integration.redis_server import RedisServer
 
 PODS = f"/api/v1/namespaces/{WATCHED}/pods"
@@ -90,18 +90,6 @@ def requests_of_the_operator(cluster: HalfCluster) -> list[Json]:
     name = f"system:serviceaccount:{ONE_NAMESPACE}:{RELEASE}"
     lines = cluster.audit_log.read_text().splitlines()
     return [event for event in map(json.loads, lines) if event["user"]["username"] == name]
-
-
-def used(requests: list[Json]) -> set[Right]:
-    """The rights that these requests needed; those of RARE and LEADING by the names they are granted for."""
-    found: set[Right] = set()
-    for request in requests:
-        if target := request.get("objectRef", {}):
-            resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
-            name = RELEASE if resource == "leases" and request["verb"] != "create" else ""
-            if resource:
-                found.add((request["verb"], target.get("apiGroup", ""), resource, name))
-    return found
 
 
 def watched(requests: list[Json]) -> bool:

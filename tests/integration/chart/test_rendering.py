@@ -7,6 +7,7 @@ import tarfile
 import time
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -33,6 +34,10 @@ from tests.integration.conftest import CRD_FILE
 from tests.unit.chart.wrong_values import WRONG
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+# By their published schemas: of the chart's kubeVersion, and the newest that the validator has.
+OLDEST_KUBERNETES = "1.30"
+NEWEST_KUBERNETES = kubernetes_validate.latest_version()
+OF_OTHERS = ("monitoring.coreos.com/", "apiextensions.k8s.io/")  # Prometheus Operator's; and no schema knows a schema
 KEEP = "helm.sh/resource-policy"
 SERVED_WITHIN = 30.0  # seconds
 
@@ -71,6 +76,15 @@ def cluster_scoped(objects: list[Json]) -> set[tuple[str, str]]:
 def test_helm_lints_it(values: Path | None) -> None:
     done = helm("lint", "--strict", str(CHART), *([f"--values={values}"] if values else []))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
+@pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)
+def test_the_oldest_and_the_newest_kubernetes_know_every_field(values: Path | None, version: str) -> None:
+    objects = [each for each in render(values=values, tests=True) if not each["apiVersion"].startswith(OF_OTHERS)]
+    assert len(objects) > 10
+    for each in objects:
+        kubernetes_validate.validate(each, version, strict=True)
 
 
 @pytest.mark.parametrize("values", VALUE_SETS, ids=value_set)

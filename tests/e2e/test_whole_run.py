@@ -1,0 +1,32 @@
+"""After a whole run: what the operator has asked of the API server is what the chart grants, no less and no more."""
+
+import pytest
+
+from tests.e2e.audit import requests_of
+from tests.e2e.kubernetes import get
+from tests.e2e.release import OPERATOR
+from tests.integration.chart.rights import Right, rights, used
+
+pytestmark = pytest.mark.whole_run
+
+# The API server asks for it by itself, when a RoleBinding is written that the writer's own rights do not cover.
+NEVER_ASKED_FOR = "bind"
+
+
+def granted() -> set[Right]:
+    """The rules of the roles that the release has."""
+    cluster_role = get("clusterrole", f"{OPERATOR.name}.{OPERATOR.namespace}")
+    lease = get("role", f"{OPERATOR.name}-lease", "-n", OPERATOR.namespace)
+    return rights(cluster_role["rules"]) | rights(lease["rules"])
+
+
+def test_the_rights_that_were_used_are_those_that_are_granted() -> None:
+    needed = used(requests_of(OPERATOR.account))
+    assert {right for right in granted() if right[0] != NEVER_ASKED_FOR} - needed == set()
+    assert needed - granted() == set()
+
+
+def test_the_operator_was_refused_nothing_for_want_of_a_right() -> None:
+    messages = [request["responseStatus"].get("message", "") for request in requests_of(OPERATOR.account)]
+    assert messages
+    assert [message for message in messages if " cannot " in message] == []
