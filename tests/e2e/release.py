@@ -109,6 +109,10 @@ class Release:
             kubectl("scale", *self.deployment, "--replicas=1")
             self.until_ready()
 
+    def log(self) -> str:
+        """What the operator's pods have written."""
+        return kubectl("logs", *self._pods, "--tail=-1", "--prefix")
+
     def diagnosis(self) -> str:
         return "\n".join(
             [

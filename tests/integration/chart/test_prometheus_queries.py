@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.paths import ROOT
-from tests.integration.chart.prometheus.server import PrometheusServer
+from tests.integration.chart.prometheus.server import PrometheusServer, static
 from tests.integration.chart.rendering import CHART, of_kind, render
 from tests.integration.promtool import check_metrics
 from tests.unit.chart.dashboards import DASHBOARDS, Json, filled_in, label_values, load, targets, variables
@@ -52,7 +52,7 @@ def prometheus(ports: tuple[str, str], tmp_path_factory: pytest.TempPathFactory)
             {"namespace": "shop", "pod": "reports-0", "runner_namespace": "shop", "runner": "reports"},
         ),
     }
-    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), scraped, ALERTS)
+    server = PrometheusServer(tmp_path_factory.mktemp("prometheus"), static(scraped), ALERTS)
     try:
         server.start()
         deadline = time.monotonic() + SCRAPED_WITHIN

@@ -20,24 +20,28 @@ STARTED_WITHIN = 30.0
 ANSWERED_WITHIN = 10.0
 
 
-class PrometheusServer:
-    """prometheus in a folder of its own; `targets` are addresses by job, with the labels that a monitor adds."""
+def static(targets: dict[str, tuple[str, dict[str, str]]]) -> list[Json]:
+    """Scrape configurations of addresses by job, with the labels that a monitor adds."""
+    return [
+        {"job_name": job, "static_configs": [{"targets": [address], "labels": labels}]}
+        for job, (address, labels) in targets.items()
+    ]
 
-    def __init__(self, folder: Path, targets: dict[str, tuple[str, dict[str, str]]], rules: list[Path]) -> None:
+
+class PrometheusServer:
+    """prometheus in a folder of its own."""
+
+    def __init__(self, folder: Path, scrape_configs: list[Json], rules: list[Path]) -> None:
         self._program = shutil.which("prometheus")
         assert self._program, "there is no prometheus: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._address = f"127.0.0.1:{free.getsockname()[1]}"
         self._process: subprocess.Popen[bytes] | None = None
-        jobs = [
-            {"job_name": job, "static_configs": [{"targets": [address], "labels": labels}]}
-            for job, (address, labels) in targets.items()
-        ]
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(rule) for rule in rules],
-            "scrape_configs": jobs,
+            "scrape_configs": scrape_configs,
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
 
