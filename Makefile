@@ -63,7 +63,7 @@ test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 
 	@$(PY) hack/test.py e2e
 
 test-chart: machine ## the chart: files, schema, rules, dashboards; install, upgrade, uninstall, move on the real cluster
-	@$(PY) hack/test.py chart-files chart
+	@$(PY) hack/test.py chart-files chart-whole
 
 test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
 	@$(PY) hack/test.py outages scaling
@@ -84,6 +84,10 @@ else
 	@$(CLUSTER_TOOL) images
 	@$(CLUSTER_TOOL) exec -- $(abspath $(PY)) -m hack.publish
 endif
+
+preview: machine ## draw docs/dashboards/*.png from the results of the dashboards' queries in a run on the real cluster
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	PREVIEW=$$folder $(PY) hack/test.py dashboards && $(PY) -m hack.draw_dashboards $$folder
 
 metrics-reference: env ## generate docs/metrics.md from the code
 	@$(PY) -m hack.generate_metrics_reference

@@ -39,7 +39,7 @@ def publish(target: str) -> Published:
     """Build, package and push to `target`, a registry with an optional path; ClusterError says what it lacks."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     built = images.build((images.OPERATOR, images.WORKER))
-    digests = {image: _push_image(built[image], f"{target}/{image.repository}", chart["appVersion"]) for image in built}
+    digests = {image: push_image(built[image], f"{target}/{image.repository}", chart["appVersion"]) for image in built}
     plain = ("--plain-http",) if images.is_loopback(target) else ()
     DIST.mkdir(exist_ok=True)
     _helm("package", str(CHART), "--destination", str(DIST))
@@ -49,7 +49,7 @@ def publish(target: str) -> Published:
     return Published(chart["version"], f"oci://{target}/charts/{chart['name']}", digests)
 
 
-def _push_image(number: str, repository: str, version: str) -> str:
+def push_image(number: str, repository: str, version: str) -> str:
     """Push one image and return its digest."""
     progress = Progress(f"pushing {repository}:{version}")
     with tempfile.NamedTemporaryFile("r") as written:

@@ -3,7 +3,7 @@
     python hack/test.py            everything, as `make test` and CI run it
     python hack/test.py e2e        some steps only, with what they need
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
-    python hack/test.py chart-files chart    the chart alone: its files, then its life on the real cluster
+    python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
 Exit code 0: every step passed.
@@ -57,6 +57,8 @@ STEPS = (
     Step("images", (*CLUSTER_TOOL, "images"), needs=("cluster",)),
     Step("earlier", (*CLUSTER_TOOL, "images", "--earlier"), needs=("images",)),
     Step("chart", on_cluster("-m", "not slow", "tests/e2e/chart"), needs=("earlier",)),
+    Step("chart-whole", on_cluster("-rP", "tests/e2e/chart"), needs=("earlier",), by_name_only=True),
+    Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
     Step("e2e", on_cluster("-m", QUICK, "--ignore=tests/e2e/chart", "tests/e2e"), needs=("images",)),
     Step("rights", on_cluster("-m", "whole_run", "tests/e2e"), needs=("chart", "e2e")),
     Step(

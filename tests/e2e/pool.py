@@ -28,6 +28,15 @@ LOCAL = {
 }
 
 
+def local_redis() -> str:
+    """examples/redis.yaml as it runs here."""
+    manifest = (ROOT / "examples" / "redis.yaml").read_text()
+    for there, here in LOCAL.items():
+        assert there in manifest
+        manifest = manifest.replace(there, here)
+    return manifest
+
+
 def clear() -> None:
     """Remove what an interrupted run has left, which would count as requests of this one."""
     for namespace in get("namespaces")["items"]:
@@ -55,11 +64,7 @@ class Pool:
         create_namespace(self.namespace)
         self.history = PodHistory(self.namespace)
         self.queue = TaskQueue(f"redis.{self.namespace}.svc")
-        manifest = (ROOT / "examples" / "redis.yaml").read_text()
-        for there, here in LOCAL.items():
-            assert there in manifest
-            manifest = manifest.replace(there, here)
-        self.kubectl("apply", "-f", "-", input=manifest)
+        self.kubectl("apply", "-f", "-", input=local_redis())
         self.queue.until_ready()
         self._names: list[str] = []
 

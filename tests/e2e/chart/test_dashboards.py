@@ -82,6 +82,7 @@ def work_and_trouble(stack: ExitStack) -> None:
     working.enqueue(*(("short", 1.0, f"s{n}") for n in range(24)), ("long", 12.0, "l"))
     working.until_succeeded(again=("lost",))
     wait_until(lambda: working.status()["replicas"] == 0, "the one that recovers has searched, and left")
+    time.sleep(10)  # a few scrapes more, of how it left
 
 
 def take_right_away() -> Json:

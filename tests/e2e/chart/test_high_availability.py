@@ -66,6 +66,7 @@ def test_a_leader_that_is_gone_is_followed_within_its_lease(pool: Pool) -> None:
     nothing_was_lost_or_done_twice(pool)
 
 
+@pytest.mark.slow
 def test_a_leader_that_stands_still_is_followed_and_started_again_and_does_no_harm_then(pool: Pool) -> None:
     leader = work_while(pool, "still")
     OPERATOR.signal(signal.SIGSTOP, leader)
@@ -80,6 +81,7 @@ def test_a_leader_that_stands_still_is_followed_and_started_again_and_does_no_ha
     OPERATOR.until_ready()
 
 
+@pytest.mark.slow
 def test_a_drain_of_a_node_takes_one_replica_at_a_time(notes: str) -> None:  # noqa: ARG001
     OPERATOR.until_ready()
     wait_until(lambda: get("pdb", OPERATOR.name, "-n", OPERATOR.namespace)["status"]["disruptionsAllowed"] == 1, "1")

@@ -12,6 +12,8 @@ from tests.e2e.kubernetes import apply, get, kubectl, wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.release import Release
 
+pytestmark = pytest.mark.slow
+
 ONE = Release("pynenc-operator", "pynenc-one")
 OTHER = Release("pynenc-operator", "pynenc-other")
 
