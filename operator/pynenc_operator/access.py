@@ -1,8 +1,9 @@
 """The rights of a namespace's workers: a ServiceAccount, and the workers' ClusterRole bound to it.
 
 The binding is called like the role, so that two releases do not meet. Both are looked at when a runner
-is first seen and at each resync, never in between, and owned by no runner: they survive it and the
-operator, or the tokens of running pods would die with them.
+is first seen, when its template names another ServiceAccount, and at each resync, never in between.
+They are owned by no runner: they survive it and the operator, or the tokens of running pods would die
+with them.
 """
 
 from typing import Any, Final

@@ -23,7 +23,7 @@ from pynenc_operator.model import Key, Observation
 from pynenc_operator.observer import Observer
 from pynenc_operator.oldestentry import OldestEntries
 from pynenc_operator.podcache import PodCache, RunnerCache
-from pynenc_operator.podspec import PodBuilder
+from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
@@ -47,6 +47,7 @@ class _Memory:
     """What is kept of a runner between looks; losing it costs a few requests, never a wrong deed."""
 
     resync_at: float = 0.0
+    account: str = ""  # whose rights were looked at
     status_written: float = 0.0
     status_not_before: float = 0.0
     name_taken: Problem | None = None
@@ -93,7 +94,7 @@ class Reconciler:
             self.table.forget(key)
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
-        if self._now() >= memory.resync_at:
+        if self._now() >= memory.resync_at or service_account(runner["spec"]) != memory.account:
             memory.resync_at = self._now() + await self._resync(key, runner)
         self.table.begins(key, runner, self._now())
         spec = parse_spec(runner["spec"])
@@ -126,6 +127,7 @@ class Reconciler:
         await self._list(key)
         self._depths.refresh(key)
         self._memory[key].name_taken = None
+        self._memory[key].account = service_account(runner["spec"])
         try:
             await self._access.ensure(key, runner)
         except KubeError as error:

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.e2e.kubernetes import get, wait_until
-from tests.e2e.pool import Pool
+from tests.e2e.kubernetes import Json, get, wait_until
+from tests.e2e.pool import NAME, Pool
 from tests.e2e.together import side_by_side
 
 WORKING = "localhost/pynenc-demo:dev"
@@ -14,8 +14,21 @@ def images(pool: Pool) -> set[str]:
     return {pod["spec"]["containers"][0]["image"] for pod in pool.pods().values()}
 
 
+def accounts(pool: Pool) -> set[str]:
+    return {pod["spec"]["serviceAccountName"] for pod in pool.pods().values()}
+
+
 def green(pool: Pool) -> list[bool]:
     return [GREEN in pod["spec"]["containers"][0]["env"] for pod in pool.pods().values()]
+
+
+def stranger(name: str) -> str:
+    """A pod that is nobody's, and never runs."""
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True}
+    container = {"name": "stranger", "image": WORKING, "securityContext": security}
+    spec: Json = {"containers": [container], "nodeSelector": {"there": "is-none"}}
+    spec["securityContext"] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
 
 
 def fill_quota(pool: Pool) -> None:
@@ -74,3 +87,14 @@ def test_a_template_changes_under_a_full_quota_by_one_old_pod_making_room(pool: 
     pool.until_succeeded()
     assert pool.history.interrupted() == []
     assert pool.history.peak() == 2
+
+
+@side_by_side
+def test_workers_may_have_an_account_of_their_own_and_a_name_that_is_taken_is_left_out(pool: Pool) -> None:
+    pool.kubectl("create", "-f", "-", input=stranger(f"{NAME}-0"))
+    pool.kubectl("create", "serviceaccount", "own")
+    pool.apply(minReplicas=1)
+    pool.until_states("idle")
+    assert set(pool.pods()) == {f"{NAME}-1"}
+    pool.change(template={"spec": {"serviceAccountName": "own"}})
+    wait_until(lambda: accounts(pool) == {"own"} and pool.states() == ["idle"], "the new account may report")

@@ -12,7 +12,7 @@ from pynenc_operator.conditions import Problem, rfc3339
 from pynenc_operator.kube import Kube
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.podcache import PodCache, RunnerCache
-from pynenc_operator.podspec import build_worker_pod
+from pynenc_operator.podspec import build_worker_pod, service_account
 from pynenc_operator.questions import Heartbeat, QueueCount
 from pynenc_operator.queuedepth import DepthWindow, Reading
 from pynenc_operator.reconciler import Reconciler
@@ -65,8 +65,11 @@ class SetDepths:
 class NoAccess:
     """Rights of workers, which nobody needs here."""
 
-    async def ensure(self, key: Key, runner: Json) -> None:
-        pass
+    def __init__(self) -> None:
+        self.asked: list[str] = []  # for which ServiceAccount, each time
+
+    async def ensure(self, key: Key, runner: Json) -> None:  # noqa: ARG002
+        self.asked.append(service_account(runner["spec"]))
 
 
 class Pool:
@@ -82,12 +85,13 @@ class Pool:
     def restart(self) -> None:
         """Begin anew, with nothing remembered."""
         self.depths = SetDepths()
+        self.access = NoAccess()
         self.pods = PodCache()
         self.runners = RunnerCache()
         self.reconciler = Reconciler(
             kube=self.kube,
             depths=self.depths,  # type: ignore[arg-type]
-            access=NoAccess(),  # type: ignore[arg-type]
+            access=self.access,  # type: ignore[arg-type]
             build_pod=build_worker_pod,
             pods=self.pods,
             runners=self.runners,

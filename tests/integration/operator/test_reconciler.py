@@ -298,6 +298,17 @@ async def test_scaling_goes_on_without_a_status_and_without_rights(
     assert requests == []
 
 
+async def test_another_service_account_gets_its_rights_before_its_first_pod(make_pool: MakePool) -> None:
+    pool = make_pool()
+    for _ in range(2):
+        await pool.look()
+    assert pool.access.asked == ["pynenc-worker"]
+    make_pool(template={"spec": {"serviceAccountName": "own"}})
+    for _ in range(2):
+        await pool.look()
+    assert pool.access.asked == ["pynenc-worker", "own"]
+
+
 async def test_the_only_worker_that_is_killed_is_recovered_by_the_next_one(
     make_pool: MakePool, crd_installed: HalfCluster
 ) -> None:
