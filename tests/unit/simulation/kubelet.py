@@ -43,6 +43,7 @@ class Kubelet:
     def __init__(self, run: Run, server: ApiServer, broker: Broker, scenario: Scenario) -> None:
         self.pods: dict[str, _Pod] = {}  # by uid
         self.deaths = 0
+        self.last_death = float("-inf")
         self._run = run
         self._server = server
         self._broker = broker
@@ -163,6 +164,7 @@ class Kubelet:
         if pod.worker and not pod.ended:
             self._run.note(pod.uid, "is killed")
             self.deaths += 1
+            self.last_death = self._run.time
             pod.worker.kill()
             self._end(pod, KILLED)
 

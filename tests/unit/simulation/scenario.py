@@ -44,6 +44,13 @@ class Scenario:
     cautious_workers: bool = True  # nothing is taken before the first report is accepted
 
     @property
+    def troubled(self) -> bool:
+        """Whether anything but work happens to the pool."""
+        spans = (*self.broker_outages, *self.watch_stalls, *self.restarts, *self.second_leaders)
+        deeds = (*self.spec_changes, *self.kills, *self.hangs, *self.user_deletes)
+        return bool(spans or deeds) or self.fates != Fates()
+
+    @property
     def calm(self) -> float:
         """When the last task has arrived and the last trouble is over."""
         spans = (*self.broker_outages, *self.watch_stalls, *self.restarts, *self.second_leaders)

@@ -184,14 +184,14 @@ class World:
 
     async def _at_rest(self) -> None:
         """Nothing is written any more, soon after the pool has come back to its floor."""
-        returns = 0  # what was decided before the trouble's end may still be on its way, and lead away once more
-        begun = self.run.time
+        # What was decided before the trouble's end may still be on its way, and lead away once more.
+        returns, begun = 0 if self.scenario.troubled else RETURNS, self.run.time
         while (written := await self._written_in(REST_SECONDS)) or not self._at_the_floor():
             if not self._at_the_floor() and returns < RETURNS:
                 returns += 1
                 await self._back_at_the_floor()
                 begun = self.run.time
-            if self.run.time - REST_SECONDS > begun + self._longest_settling():
+            if self.run.time - REST_SECONDS > begun + self._longest_settling(begun):
                 raise ViolationError(f"written at rest: {dict(written)}" if written else self._not_lasted())
         if self.scenario.long_rest:
             # A queue depth alone waits for so long; failures until a pod that lives for so long clears them.
@@ -202,12 +202,14 @@ class World:
         if not self._at_the_floor():
             raise ViolationError(self._not_lasted())
 
-    def _longest_settling(self) -> float:
-        """How long the last statuses may take; for a dead worker, what its recovery takes in another one."""
+    def _longest_settling(self, begun: float) -> float:
+        """How long the last statuses may take; for a worker that has just died, what its recovery takes in another."""
         longest = SETTLING_SECONDS
         if self.scenario.lost_requests:
             longest += SLACK_SECONDS  # a status that could not be written waits
-        if self.kubelet.deaths or self.audit.outcome.named:
+        if self.audit.outcome.named:
+            longest += RECOVERY_SECONDS
+        if self.kubelet.last_death > begun - VANISHED_SECONDS - RECOVERY_SECONDS:
             longest += self._longest_delay()
         if "failures" in self.server.runner.get("status", {}):
             longest += YOUNG_SECONDS  # until a pod that lives for so long clears them
