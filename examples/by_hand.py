@@ -13,6 +13,7 @@ import os
 import sys
 
 from pynenc import Pynenc
+from pynenc.exceptions import InvocationStatusError
 from pynenc.invocation.status import InvocationStatus
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
@@ -21,6 +22,10 @@ from pynenc_worker import backend, invocations, redis_backend
 from pynenc_worker.config import WorkerConfig
 
 IN_HANDS = (InvocationStatus.RUNNING, InvocationStatus.PENDING)
+FROM_ITS_RUNNER = {
+    InvocationStatus.PENDING: InvocationStatus.PENDING_RECOVERY,
+    InvocationStatus.RUNNING: InvocationStatus.RUNNING_RECOVERY,
+}
 
 
 def load() -> Pynenc:
@@ -43,12 +48,16 @@ def running(app: Pynenc) -> None:
 
 
 def cancel(app: Pynenc, *ids: str) -> None:
-    """Make invocations FAILED: taken from their runner, if they have one, then ended."""
+    """Make invocations FAILED: taken from their runner, if they have one, then ended. None goes back to the queue."""
     by_hand = RunnerContext("ByHand", "cancelled-by-hand")
     for one in ids:
-        invocations.hand_on(app, by_hand, one)
-        invocations.fail(app, by_hand, one, RuntimeError("cancelled by hand"))
-        print(one, app.orchestrator.get_invocation_status(one).value)
+        try:
+            if taken := FROM_ITS_RUNNER.get(app.orchestrator.get_invocation_status(one)):
+                app.orchestrator.set_invocation_status(one, taken, by_hand)
+            invocations.fail(app, by_hand, one, RuntimeError("cancelled by hand"))
+            print(one, app.orchestrator.get_invocation_status(one).value)
+        except (InvocationStatusError, KeyError) as error:
+            print(one, f"not cancelled, it has moved on: {type(error).__name__}: {error}; look at it again")
 
 
 if __name__ == "__main__":

@@ -129,6 +129,9 @@ def test_what_runs_is_told_and_what_is_cancelled_has_failed(
     assert '"runner_id": "uid-of-a-pod"' in found[3]
     asyncio.run(ask_as_the_operator(redis_url))
 
+    queue = f"__pynenc__:{APP_ID}:broker:default_queue"
+    queued = int(server.llen(queue))
     assert python(script, pod, "cancel", first, second) == [f"{first} failed", f"{second} failed"]
+    assert server.llen(queue) == queued  # what was taken is not queued again, where a worker would take it meanwhile
     assert python(script, pod, "running") == []
     assert python(ASKS, producer, first, second) == ["RuntimeError cancelled by hand"] * 2
