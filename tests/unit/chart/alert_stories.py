@@ -56,6 +56,8 @@ OF_THE_OPERATOR: Final = (
     Story("PynencOperatorDown", "none is scraped", "6m", {"up": "1x20"}, ({},)),
     Story("PynencOperatorDown", "none leads", "6m", {_leader("a"): "0x20", _leader("b"): "0x20"}, (OF_OPERATOR,)),
     Story("PynencOperatorDown", "it is scraped no more", "30m", {_leader("a"): "1x10 stale"}, (OF_OPERATOR,)),
+    Story("PynencOperatorDown", "two hours later", "128m", {_leader("a"): "1x10 stale"}, (OF_OPERATOR, {})),
+    Story("PynencOperatorDown", "three hours later", "180m", {_leader("a"): "1x10 stale"}, ({},)),
     Story(
         "PynencOperatorDown",
         "one of two releases is gone",
