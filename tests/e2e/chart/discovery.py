@@ -20,6 +20,7 @@ class Discovery:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "targets.json"
         self._ended = threading.Event()
+        self._failed: Exception | None = None
         self._write()
         self._thread = threading.Thread(target=self._follow, name="discovery", daemon=True)
         self._thread.start()
@@ -34,15 +35,22 @@ class Discovery:
         return found
 
     def close(self) -> None:
+        """End it; raises what its last look at the pods has failed with."""
         self._ended.set()
         self._thread.join(10)
+        if self._failed:
+            raise self._failed
 
     def _follow(self) -> None:
         while not self._ended.wait(EVERY_SECONDS):
-            self._write()
+            try:
+                self._write()
+                self._failed = None
+            except (AssertionError, OSError) as error:  # the targets stay; the next look may succeed
+                self._failed = error
 
     def _write(self) -> None:
-        pods = read("/api/v1/pods?fieldSelector=status.phase%3DRunning")["items"]
+        pods = read("/api/v1/pods")["items"]
         partial = self._file.with_suffix(".partial")
         partial.write_text(json.dumps([target for pod in pods for target in _targets(pod)]))
         partial.rename(self._file)
@@ -52,7 +60,7 @@ def _targets(pod: Json) -> list[Json]:
     """One for each port of each container."""
     meta = pod["metadata"]
     address = pod["status"].get("podIP")
-    about = {"namespace": meta["namespace"], "pod_name": meta["name"]}
+    about = {"namespace": meta["namespace"], "pod_name": meta["name"], "pod_phase": pod["status"]["phase"]}
     about |= {f"pod_label_{re.sub(r'\W', '_', key)}": value for key, value in meta.get("labels", {}).items()}
     return [
         {
