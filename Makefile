@@ -41,7 +41,7 @@ kubectl: env ## kubectl on the local cluster: make kubectl ARGS="get pods -A"
 demo: machine ## a pool that follows the queue and comes back to zero, on a real cluster
 	@$(PY) -m examples.demo
 
-test: machine ## everything: lint, types, import rules, unit, integration, e2e tests
+test: machine ## lint, types, import rules, unit, integration and e2e tests; without the stories that take long
 	@$(PY) hack/test.py
 
 lint: env ## ruff, strict types, import rules
@@ -59,7 +59,7 @@ simulate: env ## a pool in virtual time with many seeds, no busy pod deleted: ma
 test-integration: machine ## against a real API server and a real Redis
 	@$(PY) hack/test.py integration
 
-test-e2e: machine ## the chart and images on a local cluster of its own; KEEP=1 leaves it running
+test-e2e: machine ## the operator and workers on a local cluster of its own; KEEP=1 leaves it running
 	@$(PY) hack/test.py e2e
 
 test-chart: machine ## the chart: files, schema, rules, dashboards; install, upgrade, uninstall, move on the real cluster
@@ -76,8 +76,9 @@ crd: env ## generate crds/, the chart's copy and what depends on them: the chart
 chart-reference: env ## generate the chart's values.schema.json and README.md from its values.yaml
 	@$(PY) -m hack.generate_chart
 
-chart: programs ## package the chart, push it and its images: REGISTRY=host/path, or else the local cluster's own registry
+chart: machine ## package the chart, push it and its images: REGISTRY=host/path, or a registry in the local cluster, which it starts
 ifdef REGISTRY
+	@$(PROGRAMS) helm
 	@$(PY) -m hack.publish $(REGISTRY)
 else
 	@$(CLUSTER_TOOL) up

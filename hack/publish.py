@@ -3,8 +3,8 @@
     python -m hack.publish registry.example/team    charts/pynenc-operator, pynenc-operator and pynenc-worker below it
     python -m hack.publish                          to a registry of the local cluster: `make chart` runs it there
 
-Log in before: `buildah login registry.example` and `helm registry login registry.example`. A tag that is there is
-replaced only by the same contents: versions are not published twice.
+Log in before: `buildah login registry.example` and `helm registry login registry.example`. A version that is there is
+replaced. `make chart` calls the second form in the local cluster's network, where alone it works.
 """
 
 import argparse
@@ -64,9 +64,11 @@ def push_image(number: str, repository: str, version: str) -> str:
 
 
 def _helm(*arguments: str) -> None:
-    done = subprocess.run(
-        [str(command("helm")), *arguments], env=os.environ, capture_output=True, text=True, check=False, timeout=300
-    )
+    line = [str(command("helm")), *arguments]
+    try:
+        done = subprocess.run(line, env=os.environ, capture_output=True, text=True, check=False, timeout=300)
+    except subprocess.TimeoutExpired:
+        raise ClusterError(f"helm {arguments[0]} did not end in 300 s: does the registry answer?") from None
     if done.returncode:
         raise ClusterError(f"helm {arguments[0]}: {done.stderr.strip()}")
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 from tests.cluster import membership
 from tests.cluster.console import ClusterError
@@ -23,7 +24,10 @@ _STARTED_WITHIN = 20.0
 
 
 def ensure(paths: ClusterPaths) -> None:
-    """Start it unless it answers. To be called inside the cluster's network (`python -m tests.cluster exec`)."""
+    """Start it unless it answers; inside the cluster's network alone, where it is of use."""
+    pid = membership.required_pid(paths)
+    if Path("/proc/self/ns/net").readlink() != Path(f"/proc/{pid}/ns/net").readlink():
+        raise ClusterError("the registry is in the cluster's network: `python -m tests.cluster exec -- CMD ...`")
     if answers():
         return
     program = shutil.which("docker-registry")
@@ -33,7 +37,7 @@ def ensure(paths: ClusterPaths) -> None:
     folder.mkdir(exist_ok=True)
     configuration = folder / "config.yml"
     configuration.write_text(_CONFIGURATION.format(folder=folder / "data", address=ADDRESS))
-    target = ("--target", str(membership.required_pid(paths)), "--net", "--pid")
+    target = ("--target", str(pid), "--net", "--pid")
     log = paths.logs / "registry.log"
     with log.open("ab") as output:
         # In the background, so that nobody here is its parent: it stays when this program has ended.
@@ -55,7 +59,9 @@ def ensure(paths: ClusterPaths) -> None:
 def answers() -> bool:
     """Whether a registry answers here."""
     try:
-        with urllib.request.urlopen(f"http://{ADDRESS}/v2/", timeout=2) as answer:
+        # Without a proxy, which does not know this localhost.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{ADDRESS}/v2/", timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -8,12 +8,22 @@ from typing import Any
 
 from tests.cluster.paths import ClusterPaths
 
+MARK = "audit-mark"
+
 type Json = dict[str, Any]
 
 
+def mark() -> None:
+    """From here on the requests count that `requests_of` tells of."""
+    paths = ClusterPaths.current()
+    (paths.state / MARK).write_text(str(paths.audit_log.stat().st_size))
+
+
 def requests_of(user: str) -> Iterator[Json]:
-    """What a user has asked for since the cluster's start, and how it was answered."""
-    with ClusterPaths.current().audit_log.open() as lines:
+    """What a user has asked for since the mark, and how it was answered."""
+    paths = ClusterPaths.current()
+    with paths.audit_log.open() as lines:
+        lines.seek(int((paths.state / MARK).read_text()))
         for line in lines:
             entry = json.loads(line)
             if entry["user"]["username"] == user and "impersonatedUser" not in entry:

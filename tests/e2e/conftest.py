@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.e2e import audit
 from tests.e2e.pool import Pool, clear
 from tests.e2e.release import OPERATOR
 from tests.e2e.together import STORY, Together
@@ -30,6 +31,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def operator() -> None:
     """The operator, installed by Helm from the chart."""
+    audit.mark()
     OPERATOR.install()
     clear()
 

@@ -58,13 +58,15 @@ def remove(namespace: str) -> None:
 class Pool:
     """The runner `reports` of a namespace of its own."""
 
-    def __init__(self, name: str) -> None:
-        """Make a namespace with a Redis; `name` tells it from others of this run."""
+    def __init__(self, name: str, redis_url: str = "") -> None:
+        """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run."""
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
         create_namespace(self.namespace)
         self.history = PodHistory(self.namespace)
-        self.queue = TaskQueue(f"redis.{self.namespace}.svc")
-        self.kubectl("apply", "-f", "-", input=local_redis())
+        self._redis_url = redis_url or "redis://redis:6379"  # as the workers know it
+        self.queue = TaskQueue(redis_url or f"redis://redis.{self.namespace}.svc:6379")
+        if not redis_url:
+            self.kubectl("apply", "-f", "-", input=local_redis())
         self.queue.until_ready()
         self._names: list[str] = []
 
@@ -82,7 +84,8 @@ class Pool:
             "app": "reports.tasks",
             "appId": APP_ID,
             "image": "localhost/pynenc-demo:dev",
-            "backend": {"redis": {"url": "redis://redis:6379"}},
+            "backend": {"redis": {"url": self._redis_url}},
+            "env": [{"name": "REPORTS_REDIS_URL", "value": self._redis_url}],
             "maxReplicas": 6,
             "idleTimeoutSeconds": 5,
             **spec,

@@ -78,8 +78,8 @@ class Release:
 
     def leader(self) -> str:
         """The pod that holds the Lease, by name; empty if none does."""
-        spec = get("lease", self.name, "-n", self.namespace)["spec"]
-        return str(spec.get("holderIdentity") or "")
+        found = get("leases", "-n", self.namespace, "--field-selector", f"metadata.name={self.name}")["items"]
+        return next((str(lease["spec"].get("holderIdentity") or "") for lease in found), "")
 
     def remove_by_force(self) -> None:
         """Take the operator's pods away at once, as a node that fails would."""

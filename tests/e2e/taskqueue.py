@@ -25,14 +25,14 @@ UNDISTURBED = ["registered", "pending", "running", "success"]
 
 
 class TaskQueue:
-    """The app `reports` on the Redis of a namespace."""
+    """The app `reports` on a Redis."""
 
-    def __init__(self, host: str) -> None:
-        self._redis = Redis(host=host, socket_timeout=10)
+    def __init__(self, url: str) -> None:
+        self._redis = Redis.from_url(url, socket_timeout=10)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._producer = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.producer"],
-            env=_environment(f"redis://{host}:6379"),
+            env=_environment(url),
             cwd=Path("/"),  # pynenc reads a pyproject.toml where it starts
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""After a whole run: what the operator has asked of the API server is what the chart grants, no less and no more."""
+"""After a run of tests/e2e: what the operator has asked of the API server is what the chart grants."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A real Redis of Debian's package on loopback, which tests may stop and start with what it holds."""
+"""A real Redis of Debian's package, which tests may stop and start with what it holds."""
 
 import shutil
 import socket
@@ -13,32 +13,34 @@ STARTED_WITHIN = 20.0
 
 
 class RedisServer:
-    """redis-server in a folder of its own."""
+    """redis-server in a folder of its own, on loopback unless another address of this machine is named."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self._program = shutil.which("redis-server")
         assert self._program, "there is no redis-server: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        self._address = address
+        with socket.create_server((address, 0)) as free:
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path) -> Iterator[Self]:
+    def running(cls, folder: Path, address: str = "127.0.0.1") -> Iterator[Self]:
         """One that runs for as long as it is needed."""
-        server = cls(folder)
+        server = cls(folder, address)
         server.start()
         yield server
         server.stop()
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self._address}:{self.port}/0"
 
     def start(self) -> None:
         """Start it with what it held before."""
-        options = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(self._folder), "appendonly": "yes"}
+        options = {"bind": self._address, "port": str(self.port), "dir": str(self._folder), "appendonly": "yes"}
+        options["protected-mode"] = "no"  # of what listens on a cluster's network of this machine
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._program), *(word for key, value in options.items() for word in (f"--{key}", value))],
@@ -59,11 +61,17 @@ class RedisServer:
             self._process.wait(timeout=20)
             self._process = None
 
-    def command(self, *words: str) -> str:
-        """Send one command; the first line of the answer, empty if there is none."""
+    def forget(self) -> None:
+        """Remove what it held; it has to be stopped."""
+        assert self._process is None
+        shutil.rmtree(self._folder / "appendonlydir")
+
+    def command(self, *words: str, line: str = "") -> str:
+        """Send one command; the first line of the answer that begins so, empty if there is none."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            with socket.create_connection((self._address, self.port), timeout=2) as connection:
                 connection.sendall((" ".join(words) + "\r\n").encode())
-                return connection.recv(4096).decode().splitlines()[0]
-        except (OSError, IndexError):
+                answer = connection.recv(4096).decode().splitlines()
+                return next((each for each in answer if each.startswith(line)), "")
+        except OSError:
             return ""

@@ -107,5 +107,5 @@ except urllib.error.HTTPError as error:
 
 
 def assert_refused(*question: str) -> None:
-    with pytest.raises(AssertionError, match="no"):
+    with pytest.raises(AssertionError, match=r": no\b"):
         kubectl(*question)

@@ -132,4 +132,4 @@ def test_the_published_chart_runs_the_published_image_by_its_digest(published: P
     )
     [pod] = OPERATOR.pods().values()
     assert pod["spec"]["containers"][0]["image"] == reference
-    assert OPERATOR.leader() == pod["metadata"]["name"]
+    wait_until(lambda: OPERATOR.leader() == pod["metadata"]["name"], "it leads")

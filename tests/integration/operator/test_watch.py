@@ -119,7 +119,7 @@ async def test_a_watch_on_which_nothing_comes_any_more_is_noticed_and_the_operat
             await asyncio.to_thread(operator.until, "one runner", lambda: runners() == 1)
             proxy.swallow_open_connections()
             await apply(crd_installed, namespace, "meanwhile")
-            within = silent + 10
+            within = max(WITHIN, silent + 10)
             await asyncio.to_thread(operator.until, "two runners", lambda: runners() == 2, within)
             assert "stopped leading" not in operator.log()  # a new leader would have watched anew
         finally:
