@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pynenc_operator.podspec import build_worker_pod
+from tests import documents
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
 from tests.cluster.programs import command
@@ -25,7 +26,7 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return documents.blocks(PAGE, language)
 
 
 MANIFESTS: list[dict[str, Any]] = [part for block in blocks("yaml") for part in yaml.safe_load_all(block)]

@@ -12,13 +12,14 @@ import pytest
 
 from pynenc_operator.podspec import build_worker_pod
 from pynenc_worker import contract
+from tests import documents
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
 from tests.cluster.programs import command
 
 PAGE = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in ("troubleshooting", "operations"))
 OPERATOR_NAMESPACE, NAMESPACE = "pynenc-system", "troubled"
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = documents.blocks(PAGE, "sh")
 LINES = [*(line for block in BLOCKS for line in block.splitlines()), *re.findall(r"`(kubectl patch [^`]+)`", PAGE)]
 # A kubelet has to answer those; they are there for a whole cluster.
 ON_A_NODE = ("logs", "exec")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from tests import documents
 from tests.cluster.paths import ROOT
 from tests.e2e.kubernetes import Json, read
 
@@ -27,8 +28,8 @@ class Discovery:
 
     def scrape_configs(self) -> list[Json]:
         """Those of the chart's README, with this discovery in the place of Kubernetes'."""
-        [block] = re.findall(r"^```yaml\nscrape_configs:\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-        found: list[Json] = yaml.safe_load(block)
+        [block] = [block for block in documents.blocks(README, "yaml") if block.startswith("scrape_configs:")]
+        found: list[Json] = yaml.safe_load(block)["scrape_configs"]
         for each in found:
             del each["kubernetes_sd_configs"]
             each["file_sd_configs"] = [{"files": [str(self._file)], "refresh_interval": "1s"}]

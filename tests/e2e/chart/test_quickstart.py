@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 
 from hack.publish import DIST, Published, publish, push_image
+from tests import documents
 from tests.cluster import images, registry
 from tests.cluster.paths import ROOT, ClusterPaths
 from tests.e2e.kubernetes import get, kubectl, read, run, wait_until
@@ -44,8 +45,7 @@ def _no_namespaces() -> Iterator[None]:
 
 
 def blocks(language: str) -> list[str]:
-    found = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return [block.replace("registry.example/team", registry.ADDRESS) for block in found]
+    return [block.replace("registry.example/team", registry.ADDRESS) for block in documents.blocks(PAGE, language)]
 
 
 class Reader:

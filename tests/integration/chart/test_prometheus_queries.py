@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import documents
 from tests.cluster.paths import ROOT
 from tests.integration.chart.prometheus.server import PrometheusServer, static
 from tests.integration.chart.rendering import CHART, of_kind, render
@@ -144,7 +145,7 @@ def test_annotations_are_filled_in(prometheus: PrometheusServer) -> None:
 
 @pytest.mark.parametrize("file", RUNBOOKS, ids=lambda path: path.stem)
 def test_prometheus_takes_a_runbooks_queries(prometheus: PrometheusServer, file: Path) -> None:
-    for block in re.findall(r"^```promql\n(.+?)^```", file.read_text(), re.MULTILINE | re.DOTALL):
+    for block in documents.blocks(file.read_text(), "promql"):
         for query in block.splitlines():
             asked = query.replace("NAMESPACE", "shop").replace("RUNNER", "reports")
             assert prometheus.ask("query", query=asked)["result"], query

@@ -11,9 +11,10 @@ import yaml
 from pynenc_operator import labels
 from pynenc_operator.podspec import WORKER
 from pynenc_worker.contract import METRICS_PORT
+from tests import documents
 
 CHART = Path(__file__).parents[3] / "charts" / "pynenc-operator"
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", (CHART / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = documents.blocks((CHART / "README.md").read_text(), "yaml")
 POD_LABEL = "__meta_kubernetes_pod_label_"
 
 
