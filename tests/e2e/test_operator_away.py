@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import usercode
 from tests.e2e.audit import Audit
 from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import get, wait_until
@@ -66,12 +67,17 @@ def test_an_operator_that_is_killed_under_load_leaves_nothing_undone(pool: Pool)
 def test_an_operator_killed_with_five_busy_and_three_idle_lets_the_idle_ones_leave_and_interrupts_nothing(
     pool: Pool,
 ) -> None:
-    pool.apply(maxReplicas=8, idleTimeoutSeconds=20)
-    pool.enqueue(*(("long", 60.0, f"l{n}") for n in range(5)), *(("short", 6.0, f"s{n}") for n in range(3)))
+    busy, idle = [f"busy-{n}" for n in range(5)], [f"idle-{n}" for n in range(3)]
+    usercode.write(pool, usercode.WAITS)  # a kubelet may hand a drain request on a minute late
+    pool.apply(maxReplicas=8, idleTimeoutSeconds=20, template=usercode.template())
+    pool.enqueue(*(("long", 0, name) for name in (*busy, *idle)))
+    pool.until_begun(*busy, *idle)
+    pool.queue.let_end(*idle)
     wait_until(lambda: sorted(pool.states()) == ["active"] * 5 + ["idle"] * 3, "five are busy and three are idle")
     OPERATOR.signal(signal.SIGKILL)
     wait_until(lambda: pool.states() == ["active"] * 5, "the idle ones leave")
     assert pool.queue.succeeded() == 3
+    pool.queue.let_end(*busy)
     pool.until_succeeded()
     pool.until_gone()
     assert len(pool.history.uids()) == 8
