@@ -90,10 +90,12 @@ def test_a_template_changes_under_a_full_quota_by_one_old_pod_making_room(pool: 
 
 
 @side_by_side
-def test_workers_may_have_an_account_of_their_own_and_a_name_that_is_taken_is_left_out(pool: Pool) -> None:
+def test_workers_may_have_an_account_and_a_secret_of_their_own_and_a_taken_name_is_left_out(pool: Pool) -> None:
     pool.kubectl("create", "-f", "-", input=stranger(f"{NAME}-0"))
     pool.kubectl("create", "serviceaccount", "own")
-    pool.apply(minReplicas=1)
+    pool.kubectl("create", "secret", "generic", "redis-url", "--from-literal=url=redis://redis:6379")
+    source = {"secretKeyRef": {"name": "redis-url", "key": "url"}}
+    pool.apply(minReplicas=1, backend={"redis": {"urlFrom": source}})
     pool.until_states("idle")
     assert set(pool.pods()) == {f"{NAME}-1"}
     pool.change(template={"spec": {"serviceAccountName": "own"}})
