@@ -78,16 +78,27 @@ def push(images: dict[Image, str], registry: str) -> dict[Image, str]:
 
     Credentials are those of `buildah login`. As docker does, it asks no certificate of a registry on loopback.
     """
-    verify = f"--tls-verify={'false' if is_loopback(registry) else 'true'}"
     references = {image: f"{registry}/{image.repository}:dev-{number[:12]}" for image, number in images.items()}
     for image, reference in references.items():
-        progress = Progress(f"pushing {reference}")
-        try:
-            buildah.call("push", verify, images[image], f"docker://{reference}", timeout=buildah.IMAGE_STORE_TIMEOUT)
-        except ClusterError as error:
-            raise ClusterError(f"{error}\nCan you push there? `buildah login {registry.partition('/')[0]}`") from error
-        progress.done()
+        push_image(images[image], reference)
     return references
+
+
+def push_image(number: str, reference: str) -> str:
+    """Push one image by its id, as `push` does; its digest in the registry."""
+    progress = Progress(f"pushing {reference}")
+    verify = f"--tls-verify={'false' if is_loopback(reference) else 'true'}"
+    with tempfile.NamedTemporaryFile("r") as written:
+        line = ("push", verify, "--digestfile", written.name, number, f"docker://{reference}")
+        try:
+            buildah.call(*line, timeout=buildah.IMAGE_STORE_TIMEOUT)
+        except ClusterError as error:
+            raise ClusterError(f"{error}\nCan you push there? `buildah login {reference.partition('/')[0]}`") from error
+        digest = written.read().strip()
+    if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+        raise ClusterError(f"buildah pushed {reference} and told no digest: {digest!r}")
+    progress.done(digest[:19])
+    return digest
 
 
 def is_loopback(registry: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from hack.publish import DIST, Published, publish, push_image
+from hack.publish import DIST, Published, publish
 from tests import documents
 from tests.cluster import images, registry
 from tests.cluster.paths import ROOT, ClusterPaths
@@ -31,7 +31,7 @@ def published() -> Published:
     """The chart and the three images of the page, in a registry that the node pulls from."""
     registry.ensure(ClusterPaths.current())
     found = publish(registry.ADDRESS)
-    push_image(images.build((images.DEMO,))[images.DEMO], f"{registry.ADDRESS}/{NAMESPACE}", "1")
+    images.push_image(images.build((images.DEMO,))[images.DEMO], f"{registry.ADDRESS}/{NAMESPACE}:1")
     return found
 
 
@@ -60,10 +60,10 @@ class Reader:
         self._files["examples/redis.yaml"] = str(folder / "redis.yaml")
         self._blocks = [block for block in blocks("sh") if "create secret docker-registry" not in block]
 
-    def next(self, but: str = "--watch") -> str:
-        """Run the next block, without lines that need docker, never end, or hold `but`; what it prints."""
+    def next(self, *but: str) -> str:
+        """Run the next block, without lines that need docker, never end, or hold one of `but`; what it prints."""
         lines = self._blocks.pop(0).replace("\\\n", " ").splitlines()
-        left_out = ("docker ", "--watch", but)
+        left_out = ("docker ", "--watch", *but)
         kept = "\n".join(line for line in lines if not any(text in line for text in left_out))
         for there, here in self._files.items():
             kept = kept.replace(there, here)
@@ -112,7 +112,7 @@ def test_a_reader_of_the_quickstart_gets_what_it_promises(
     assert "QueueDepth" in reader.next()  # the events of `describe`
     until_done(TASKS)
     reader.next()  # a pin, a pause
-    reader.next(but="delete pod reports-0")  # the producer once more
+    reader.next("delete pod reports-0")  # the producer once more
     wait_until(active, "a pod works")
     kubectl("delete", "pod", active()[0], "-n", NAMESPACE, "--wait=false")
     until_done(2 * TASKS)
