@@ -22,11 +22,17 @@ def mark() -> None:
 def requests_of(user: str) -> Iterator[Json]:
     """What a user has asked for since the mark, and how it was answered."""
     paths = ClusterPaths.current()
-    with paths.audit_log.open() as lines:
-        lines.seek(int((paths.state / MARK).read_text()))
+    begin = int((paths.state / MARK).read_text())
+    return (entry for entry in _entries(paths.audit_log, begin) if entry["user"]["username"] == user)
+
+
+def _entries(log: Path, begin: int) -> Iterator[Json]:
+    """The requests that the log tells of from a byte on, but those that were made in another's name."""
+    with log.open() as lines:
+        lines.seek(begin)
         for line in lines:
             entry = json.loads(line)
-            if entry["user"]["username"] == user and "impersonatedUser" not in entry:
+            if "impersonatedUser" not in entry:
                 yield entry
 
 
@@ -40,16 +46,13 @@ class Audit:
     def of(self, user: str, namespace: str | None = None) -> Counter[tuple[str, str]]:
         """(verb, resource) of the requests of users whose names begin so; watches are counted when they end."""
         counts: Counter[tuple[str, str]] = Counter()
-        with self._log.open() as lines:
-            lines.seek(self._begin)
-            for line in lines:
-                entry = json.loads(line)
-                target = entry.get("objectRef", {})
-                if not entry["user"]["username"].startswith(user) or "impersonatedUser" in entry:
-                    continue
-                if namespace is not None and target.get("namespace") != namespace:
-                    continue
-                resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
-                dry_run = " (dry run)" if "dryRun=All" in entry["requestURI"] else ""
-                counts[entry["verb"] + dry_run, resource or entry["requestURI"]] += 1
+        for entry in _entries(self._log, self._begin):
+            target = entry.get("objectRef", {})
+            if not entry["user"]["username"].startswith(user):
+                continue
+            if namespace is not None and target.get("namespace") != namespace:
+                continue
+            resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
+            dry_run = " (dry run)" if "dryRun=All" in entry["requestURI"] else ""
+            counts[entry["verb"] + dry_run, resource or entry["requestURI"]] += 1
         return counts

@@ -8,14 +8,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import usercode
 from tests.e2e.chart.discovery import Discovery
-from tests.e2e.kubernetes import kubectl, wait_until
+from tests.e2e.kubernetes import get, kubectl, wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.release import Release
 from tests.integration.chart.prometheus.server import PrometheusServer
@@ -70,10 +70,9 @@ def work_and_trouble(stack: ExitStack) -> None:
     working.signal(working.queue.where("lost"), signal.SIGKILL)
 
     usercode.write(broken, usercode.CRASHES)
-    rule = take_right_away()
-    broken.apply(minReplicas=1, template=usercode.template())
-    wait_until(lambda: "is forbidden" in OPERATOR.log(), "the operator is refused")
-    give_right_back(rule)
+    with right_taken_away():
+        broken.apply(minReplicas=1, template=usercode.template())
+        wait_until(lambda: "is forbidden" in OPERATOR.log(), "the operator is refused")
     wait_until(lambda: broken.condition("Progressing")[0] == "False", "pods of the broken code have failed")
 
     stranded.until_states("idle")
@@ -85,20 +84,19 @@ def work_and_trouble(stack: ExitStack) -> None:
     time.sleep(10)  # a few scrapes more, of how it left
 
 
-def take_right_away() -> Json:
-    """Take the right to list pods away; the operator's rules as they were."""
-    name = f"{OPERATOR.name}.{OPERATOR.namespace}"
-    before: Json = json.loads(kubectl("get", "clusterrole", name, "-o", "json"))
-    changed = json.loads(json.dumps(before))
-    [pods] = [rule for rule in changed["rules"] if rule["resources"] == ["pods"]]
+@contextmanager
+def right_taken_away() -> Iterator[None]:
+    """The operator may not list pods."""
+    role = get("clusterrole", f"{OPERATOR.name}.{OPERATOR.namespace}")
+    del role["metadata"]["resourceVersion"]  # it is replaced twice
+    [pods] = [rule for rule in role["rules"] if rule["resources"] == ["pods"]]
     pods["verbs"].remove("list")
-    kubectl("replace", "-f", "-", input=json.dumps(changed))
-    before["metadata"].pop("resourceVersion")
-    return before
-
-
-def give_right_back(rule: Json) -> None:
-    kubectl("replace", "-f", "-", input=json.dumps(rule))
+    kubectl("replace", "-f", "-", input=json.dumps(role))
+    try:
+        yield
+    finally:
+        pods["verbs"].append("list")
+        kubectl("replace", "-f", "-", input=json.dumps(role))
 
 
 @pytest.mark.parametrize("file", DASHBOARDS, ids=lambda path: path.stem)
