@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import time
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -87,6 +89,9 @@ async def watched(
             with contextlib.suppress(asyncio.CancelledError):
                 await running
             await connection.close()
+            del watch, running
+            with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+                gc.collect()  # kopf leaves its streams to the garbage collector: not in the midst of another test
 
 
 async def test_a_watch_that_is_broken_off_goes_on_and_is_counted(watched: Watched) -> None:
