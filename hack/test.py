@@ -39,6 +39,7 @@ def on_cluster(*arguments: str) -> tuple[str, ...]:
     return (*CLUSTER_TOOL, "exec", "--", *PYTEST, *arguments)
 
 
+E2E = ("--ignore=tests/e2e/chart", "--ignore=tests/e2e/faults", "tests/e2e")
 QUICK = "not slow and not whole_run"
 CHART_FILES = tuple(f"tests/{kind}/{what}" for kind in ("unit", "integration") for what in ("chart", "crd"))
 SCALING = ("scaling", "starting", "threads", "leaving", "templates", "dying", "operator_away")
@@ -59,7 +60,8 @@ STEPS = (
     Step("chart", on_cluster("-m", "not slow", "tests/e2e/chart"), needs=("earlier",)),
     Step("chart-whole", on_cluster("-rP", "tests/e2e/chart"), needs=("earlier",), by_name_only=True),
     Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
-    Step("e2e", on_cluster("-m", QUICK, "--ignore=tests/e2e/chart", "tests/e2e"), needs=("images",)),
+    Step("e2e", on_cluster("-m", QUICK, *E2E), needs=("images",)),
+    Step("faults", on_cluster("-rP", "tests/e2e/faults"), needs=("images",), by_name_only=True),
     Step("rights", on_cluster("-m", "whole_run", "tests/e2e"), needs=("chart", "e2e")),
     Step(
         "scaling",

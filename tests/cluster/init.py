@@ -56,6 +56,7 @@ class Init:
             self._start(component)
         while membership.is_recorded(self.paths, self.noted):  # a removed state folder ends the cluster too
             self._check()
+            self._start_again()
             time.sleep(1)
         return 0
 
@@ -113,6 +114,17 @@ class Init:
                 code = os.waitstatus_to_exitcode(status)
                 self.states[name] = f"ended with {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
                 self._report()
+
+    def _start_again(self) -> None:
+        """Start what has ended and is wanted back; see `interruption`."""
+        if not self.paths.wanted_back.exists():
+            return
+        ended = [name for name, state in self.states.items() if state != "running"]
+        for component in (*components.before_the_api(self.paths), *components.after_the_api(self.paths)):
+            wish = self.paths.wanted_back / component.name
+            if component.name in ended and wish.exists():
+                wish.unlink()
+                self._start(component)
 
     def _wait_for_socket(self, socket: Path) -> None:
         deadline = time.monotonic() + _STEP_TIMEOUT

@@ -68,6 +68,11 @@ class ClusterPaths:
         return self.state / "components.json"
 
     @property
+    def wanted_back(self) -> Path:
+        """A folder with a file for each component that has ended and is to be started again."""
+        return self.state / "wanted-back"
+
+    @property
     def versions(self) -> Path:
         """Which builds of the programs the cluster was started from."""
         return self.state / "versions"

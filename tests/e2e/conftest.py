@@ -1,8 +1,9 @@
 """The chart with the project's images on the real cluster; each test gets a namespace with a runner of its own."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Protocol
 
 import pytest
 
@@ -11,22 +12,14 @@ from tests.e2e.kubernetes import kubectl
 from tests.e2e.pool import Pool, clear
 from tests.e2e.release import OPERATOR
 from tests.e2e.together import STORY, Together
+from tests.outcomes import OUTCOME, has_failed
 
-type MakePool = Callable[[], Pool]
+
+class MakePool(Protocol):
+    def __call__(self, redis_url: str = "") -> Pool: ...
+
 
 _numbers = itertools.count(1)
-_FAILED = pytest.StashKey[bool]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-    call: pytest.CallInfo[None],  # noqa: ARG001
-) -> Iterator[None]:
-    report = yield
-    if report.when == "call":  # type: ignore[attr-defined]
-        item.stash[_FAILED] = report.failed  # type: ignore[attr-defined]
-    return report
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +32,8 @@ def operator() -> None:
     clear()
 
 
-def new_pool() -> Pool:
-    return Pool(str(next(_numbers)))
+def new_pool(redis_url: str = "") -> Pool:
+    return Pool(str(next(_numbers)), redis_url)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +46,18 @@ def together(operator: None, request: pytest.FixtureRequest) -> Together:  # noq
 
 @pytest.fixture
 def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePool]:  # noqa: ARG001
-    """Makes a namespace with a Redis; what is there when the test fails is printed."""
+    """Makes a namespace, with a Redis unless the URL of one is given; what is there when the test fails is printed."""
     with ExitStack() as stack:
 
-        def make() -> Pool:
-            pool = new_pool()
+        def make(redis_url: str = "") -> Pool:
+            pool = new_pool(redis_url)
             stack.callback(pool.close)
-            stack.callback(tell_if_failed, pool)
+            stack.callback(end, pool)
             return pool
 
-        def tell_if_failed(pool: Pool) -> None:
-            if request.node.stash.get(_FAILED, False):
+        def end(pool: Pool) -> None:
+            request.node.user_properties.append((OUTCOME, pool.outcome))
+            if has_failed(request.node):
                 print(f"=== {pool.namespace}\n{pool.diagnosis()}")
 
         yield make

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import time
+from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -14,10 +16,12 @@ from tests.e2e.history import PodHistory
 from tests.e2e.kubernetes import PATIENCE, apply, get, kubectl, read, told, wait_until
 from tests.e2e.release import OPERATOR, create_namespace
 from tests.e2e.taskqueue import APP_ID, Task, TaskQueue
+from tests.outcomes import Outcome
 
 type Json = dict[str, Any]
 
 NAME = "reports"
+RECOVERS_WITHIN = 30.0  # seconds after a fault's end: what docs/reliability.md promises
 NAMESPACES = "e2e-"  # how the names of the tests' namespaces begin
 
 
@@ -68,7 +72,9 @@ class Pool:
         if not redis_url:
             self.kubectl("apply", "-f", "-", input=local_redis())
         self.queue.until_ready()
+        self.outcome = Outcome()
         self._names: list[str] = []
+        self._fault_ended = 0.0
 
     def close(self) -> None:
         self.queue.close()
@@ -109,8 +115,20 @@ class Pool:
         begun = self.queue.executions
         wait_until(lambda: all(begun()[name] >= times for name in names), f"begun: {', '.join(names)}", seconds)
 
-    def until_succeeded(self, *, again: tuple[str, ...] = (), seconds: float = PATIENCE) -> None:
-        """Wait until every task that was enqueued has succeeded; each has then run once, but `again` twice."""
+    def fault_is_over(self) -> None:
+        """From here on the pool has to recover by itself."""
+        self._fault_ended = time.monotonic()
+
+    def until_recovered(self, condition: Callable[[], object], what: str, seconds: float = RECOVERS_WITHIN) -> None:
+        """Wait until the pool is right again, and note how long that took from the fault's end."""
+        wait_until(condition, what, self._fault_ended + seconds - time.monotonic())
+        self.outcome.recovered = round(time.monotonic() - self._fault_ended, 1)
+
+    def until_succeeded(self, *, again: tuple[str, ...] = (), why: str = "", seconds: float = PATIENCE) -> None:
+        """Wait until every task that was enqueued has succeeded; each has then run once, but `again` twice.
+
+        `why` those ran again is told in the table of faults.
+        """
         wait_until(lambda: self.queue.succeeded() >= len(self._names), f"{len(self._names)} tasks succeed", seconds)
         times = {name: 1 + (name in again) for name in self._names}
         assert self.queue.executions() == times
@@ -119,6 +137,7 @@ class Pool:
         for name, history in self.queue.histories().items():
             assert history.count("running") == times[name], f"{name}: {history}"
         assert self.queue.unfinished() == 0
+        self.outcome.tasks, self.outcome.executions, self.outcome.again = len(times), sum(times.values()), why
 
     def until_gone(self) -> None:
         """Wait until no worker pod is left, not even one on its way out."""
@@ -127,6 +146,10 @@ class Pool:
     def pods(self) -> dict[str, Json]:
         """The worker pods that are not being deleted, by name."""
         return {pod["metadata"]["name"]: pod for pod in self._workers() if "deletionTimestamp" not in pod["metadata"]}
+
+    def all_uids(self) -> set[str]:
+        """The uids of all worker pods that there are now, those on their way out included."""
+        return {pod["metadata"]["uid"] for pod in self._workers()}
 
     def states(self) -> list[str]:
         """What the workers say of themselves, in the order of their names."""

@@ -33,10 +33,12 @@ def begin(pool: Pool, name: str = "task", seconds: float = 20.0) -> str:
 def until_run_again(pool: Pool, name: str, since: float, seconds: float) -> None:
     """Wait until a task runs the second time, to its end; says how long it took from `since` (monotonic)."""
     pool.until_begun(name, times=2, seconds=seconds)
-    print(f"{pool.namespace}: {name} ran again {time.monotonic() - since:.1f} s after its worker's death")
-    pool.until_succeeded(again=(name,))
+    pool.outcome.recovered = round(time.monotonic() - since, 1)
+    print(f"{pool.namespace}: {name} ran again {pool.outcome.recovered} s after its worker's death")
+    pool.until_succeeded(again=(name,), why="its worker had died")
 
 
+@pytest.mark.fault("cluster", "an idle and then a busy pod evicted")
 @side_by_side
 def test_an_evicted_idle_pod_is_replaced_and_an_evicted_busy_one_finishes_and_neither_is_a_failure(pool: Pool) -> None:
     pool.apply(minReplicas=1, maxReplicas=2)
@@ -57,6 +59,7 @@ def test_an_evicted_idle_pod_is_replaced_and_an_evicted_busy_one_finishes_and_ne
     assert "Recover" not in {action for _, action, _ in pool.events()}
 
 
+@pytest.mark.fault("workers", "busy worker deleted with a grace shorter than its task")
 @pytest.mark.slow
 @side_by_side
 def test_a_busy_worker_deleted_with_too_short_a_grace_has_its_task_run_again(pool: Pool) -> None:
@@ -66,6 +69,7 @@ def test_a_busy_worker_deleted_with_too_short_a_grace_has_its_task_run_again(poo
     until_run_again(pool, "task", time.monotonic() + 5, 5 + 60)
 
 
+@pytest.mark.fault("workers", "the only worker killed while busy")
 @side_by_side
 def test_the_task_of_the_only_worker_that_is_killed_runs_again_without_another_call(pool: Pool) -> None:
     pool.apply()
@@ -74,6 +78,7 @@ def test_the_task_of_the_only_worker_that_is_killed_runs_again_without_another_c
     until_run_again(pool, "task", time.monotonic(), SOON)
 
 
+@pytest.mark.fault("workers", "the only worker out of memory by its task")
 @pytest.mark.slow
 @side_by_side
 def test_the_task_of_the_only_worker_that_runs_out_of_memory_runs_again(pool: Pool) -> None:
@@ -86,6 +91,7 @@ def test_the_task_of_the_only_worker_that_runs_out_of_memory_runs_again(pool: Po
     wait_until(lambda: pool.status()["replicas"] == 0, "the pool is at zero")  # the dead pod is kept for its log
 
 
+@pytest.mark.fault("workers", "the only worker deleted by force while busy")
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @side_by_side
@@ -96,6 +102,7 @@ def test_the_task_of_a_worker_that_is_deleted_by_force_runs_again_within_a_quart
     until_run_again(pool, "task", time.monotonic(), 900)
 
 
+@pytest.mark.fault("workers", "an idle worker stopped (SIGSTOP) for ever")
 @pytest.mark.slow
 @side_by_side
 def test_a_worker_that_hangs_while_idle_is_taken_out_and_the_others_work_on(pool: Pool) -> None:

@@ -25,6 +25,7 @@ MOMENTS: dict[str, Callable[[Seen], bool]] = {
 ROUNDS = 3
 
 
+@pytest.mark.fault("cluster", "a busy pod deleted by hand")
 @side_by_side
 def test_a_deleted_busy_pod_finishes_its_task_and_new_work_goes_elsewhere(pool: Pool) -> None:
     pool.apply()

@@ -34,6 +34,7 @@ def left_behind(operator: None) -> Iterator[Pool]:  # noqa: ARG001
         pool.close()
 
 
+@pytest.mark.fault("operator", "away while the only worker was killed")
 @pytest.mark.slow
 @pytest.mark.usefixtures("left_behind")  # which takes long: what stands between here and the end of the module
 def test_a_worker_that_is_killed_while_no_operator_is_there_has_its_task_run_again(pool: Pool) -> None:
@@ -43,12 +44,12 @@ def test_a_worker_that_is_killed_while_no_operator_is_there_has_its_task_run_aga
     with OPERATOR.away():
         pool.signal(pool.queue.where("task"), signal.SIGKILL)
         pool.history.wait_for(lambda seen: seen.ended, "it is killed")
-    begun = time.monotonic()
-    pool.until_begun("task", times=2, seconds=QUARTER_OF_AN_HOUR)
-    print(f"run again {time.monotonic() - begun:.1f} s after the operator's return")
-    pool.until_succeeded(again=("task",))
+    pool.fault_is_over()
+    pool.until_recovered(lambda: pool.queue.executions()["task"] == 2, "the task runs again", QUARTER_OF_AN_HOUR)
+    pool.until_succeeded(again=("task",), why="its worker had died")
 
 
+@pytest.mark.fault("operator", "killed while a worker is busy and more are wanted")
 def test_an_operator_that_is_killed_under_load_leaves_nothing_undone(pool: Pool) -> None:
     pool.apply(maxReplicas=3)
     pool.enqueue(("long", 8.0, "long"))
@@ -63,6 +64,7 @@ def test_an_operator_that_is_killed_under_load_leaves_nothing_undone(pool: Pool)
     assert pool.history.peak() <= 3
 
 
+@pytest.mark.fault("operator", "killed under five busy and three idle workers")
 @pytest.mark.slow
 def test_an_operator_killed_with_five_busy_and_three_idle_lets_the_idle_ones_leave_and_interrupts_nothing(
     pool: Pool,
@@ -107,6 +109,7 @@ def test_an_uninstalled_operator_takes_no_worker_and_no_right_away(pool: Pool) -
     wait_until(lambda: pool.status()["replicas"] == 0, "status says zero")
 
 
+@pytest.mark.fault("operator", "away, and the broker too, while a runner and a namespace are deleted")
 @pytest.mark.slow
 def test_a_runner_and_a_namespace_that_are_deleted_go_without_an_operator_and_without_a_broker(
     make_pool: MakePool,
@@ -129,6 +132,7 @@ def test_a_runner_and_a_namespace_that_are_deleted_go_without_an_operator_and_wi
         runner.until_gone()
 
 
+@pytest.mark.fault("operator", "two leaders at once")
 @pytest.mark.slow
 def test_two_operators_that_both_lead_do_no_harm_and_come_to_rest(pool: Pool) -> None:
     cap = 4
@@ -149,6 +153,7 @@ def test_two_operators_that_both_lead_do_no_harm_and_come_to_rest(pool: Pool) ->
     assert get("events.events.k8s.io", "-n", pool.namespace)["items"]
 
 
+@pytest.mark.fault("operator", "away while the only worker vanished")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_task_whose_worker_vanished_while_no_operator_was_there_runs_again_within_a_quarter_of_an_hour(

@@ -17,6 +17,7 @@ TRIES_SECONDS = 120
 MOST_TRIES = 5
 
 
+@pytest.mark.fault("cluster", "pods pending for half a minute")
 @pytest.mark.slow
 @side_by_side
 def test_pods_that_are_pending_for_half_a_minute_are_waited_for_and_no_more_are_made(pool: Pool) -> None:
@@ -35,6 +36,7 @@ def test_pods_that_are_pending_for_half_a_minute_are_waited_for_and_no_more_are_
     assert pool.condition("Progressing") == ("True", "UpToDate")
 
 
+@pytest.mark.fault("workers", "user code that hangs at import, then mended")
 @pytest.mark.slow
 @side_by_side
 def test_a_hanging_import_at_a_maximum_of_one_recovers_by_itself_once_it_is_mended(pool: Pool) -> None:
@@ -49,6 +51,7 @@ def test_a_hanging_import_at_a_maximum_of_one_recovers_by_itself_once_it_is_mend
     wait_until(lambda: pool.condition("Progressing") == ("True", "UpToDate"), "a pod that has lived a minute proves it")
 
 
+@pytest.mark.fault("workers", "user code that dies at import, then mended")
 @pytest.mark.slow
 @side_by_side
 def test_an_image_that_crashes_at_import_is_tried_rarely_and_starts_no_recovery(pool: Pool) -> None:
@@ -66,6 +69,7 @@ def test_an_image_that_crashes_at_import_is_tried_rarely_and_starts_no_recovery(
     pool.until_succeeded()
 
 
+@pytest.mark.fault("cluster", "an image that can not be pulled")
 @pytest.mark.slow
 @side_by_side
 def test_an_image_that_is_not_there_is_tried_rarely_and_told_in_the_platforms_words(pool: Pool) -> None:

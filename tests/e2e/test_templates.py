@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.e2e.kubernetes import Json, get, wait_until
 from tests.e2e.pool import NAME, Pool
 from tests.e2e.together import side_by_side
@@ -49,6 +51,7 @@ def test_a_template_changes_while_three_are_busy_and_every_task_runs_once(pool: 
     assert "TemplateChanged" in {reason for reason, _, _ in pool.events()}
 
 
+@pytest.mark.fault("cluster", "a template with a broken image while three are busy, then mended")
 @side_by_side
 def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_itself(pool: Pool) -> None:
     pool.apply(minReplicas=1, maxReplicas=2)
@@ -64,6 +67,7 @@ def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_i
     wait_until(lambda: images(pool) == {WORKING}, "the broken pod is gone")
 
 
+@pytest.mark.fault("cluster", "a ResourceQuota below what is needed, then raised")
 @side_by_side
 def test_a_full_quota_limits_and_its_mending_is_enough(pool: Pool) -> None:
     fill_quota(pool)

@@ -57,6 +57,7 @@ def test_a_load_that_comes_and_goes_within_the_idle_timeout_makes_no_pod_twice(p
     assert not any(seen.asked for seen in pool.history.all())
 
 
+@pytest.mark.fault("workers", "a task longer than drainTimeoutSeconds")
 @side_by_side
 def test_a_drain_that_takes_too_long_hands_back_what_runs_and_an_event_says_so(pool: Pool) -> None:
     pool.apply(maxReplicas=1, drainTimeoutSeconds=5)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from tests.e2e.pool import Pool
+from tests.outcomes import OUTCOME, Outcome
 
 type Story = Callable[[Pool], None]
+type Test = Callable[..., None]
 
 AT_ONCE = 4
 
@@ -22,13 +24,13 @@ class Together:
     def __init__(self, stories: Sequence[Story], make_pool: Callable[[], Pool]) -> None:
         self._make_pool = make_pool
         self._places = threading.Semaphore(AT_ONCE)
-        self._outcomes: dict[str, Future[None]] = {story.__name__: Future() for story in stories}
+        self._outcomes: dict[str, Future[Outcome]] = {story.__name__: Future() for story in stories}
         # Daemons, so that Ctrl-C ends the run at once; what they leave is removed by the next one.
         threading.Thread(target=self._start, args=(stories,), name="stories", daemon=True).start()
 
-    def outcome(self, story: Story) -> None:
-        """Wait for a story's end; raises what it raised."""
-        self._outcomes[story.__name__].result()
+    def outcome(self, story: Story) -> Outcome:
+        """Wait for a story's end; what came of its pool, or raises what it raised."""
+        return self._outcomes[story.__name__].result()
 
     def _start(self, stories: Sequence[Story]) -> None:
         for story in stories:
@@ -49,16 +51,16 @@ class Together:
         except BaseException as error:  # noqa: BLE001 - it is raised in the test that waits
             outcome.set_exception(error)
         else:
-            outcome.set_result(None)
+            outcome.set_result(pool.outcome)
         finally:
             self._places.release()
 
 
-def side_by_side(story: Story) -> Callable[[Together], None]:
+def side_by_side(story: Story) -> Test:
     """Make a test of a story that takes a pool."""
 
-    def test(together: Together) -> None:
-        together.outcome(story)
+    def test(together: Together, record_property: Callable[[str, object], None]) -> None:
+        record_property(OUTCOME, together.outcome(story))
 
     test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
     setattr(test, STORY, story)
