@@ -28,6 +28,11 @@ _REDIS_TUNING: Final = frozenset(
 # By the names of an exception's class and its bases, so that no plugin has to be there.
 _AUTHENTICATION: Final = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
 _TIMEOUTS: Final = frozenset({"TimeoutError"})
+# What no class of a client's says by its name, from what it was raised from.
+_CAUSES: Final = {
+    "SSLCertVerificationError": "the operator does not trust its certificate",
+    "gaierror": "its host's name does not resolve",
+}
 _BUGS: Final = (TypeError, AttributeError, ImportError, NotImplementedError)
 
 
@@ -101,6 +106,17 @@ def kind_of(error: Exception) -> BrokerErrorKind:
     if names & _TIMEOUTS:
         return BrokerErrorKind.TIMEOUT
     return BrokerErrorKind.UNSUPPORTED if isinstance(error, _BUGS) else BrokerErrorKind.UNREACHABLE
+
+
+def cause_of(error: Exception) -> str:
+    """What to tell of an exception of a plugin or its client: its class, not its text, which may hold a URL."""
+    told = type(error).__name__
+    link: BaseException | None = error
+    while link is not None:
+        if words := _CAUSES.get(type(link).__name__):
+            return f"{told}: {words}"
+        link = link.__cause__ or link.__context__
+    return told
 
 
 def in_namespace(url: str, namespace: str) -> str:

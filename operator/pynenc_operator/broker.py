@@ -26,6 +26,7 @@ from pynenc_operator.backends import (
     BackendKind,
     BrokerError,
     BrokerErrorKind,
+    cause_of,
     checked_redis_url,
     is_local,
     kind_of,
@@ -176,7 +177,7 @@ class BackendSource:
         except BrokerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - any plugin's own
-            return BrokerError(kind_of(error), type(error).__name__)
+            return BrokerError(kind_of(error), cause_of(error))
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401 - a broker, of either line of pynenc
         if backend.kind is BackendKind.REDIS:

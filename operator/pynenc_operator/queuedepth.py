@@ -28,6 +28,8 @@ type Json = dict[str, Any]
 
 # Scaling down looks at the highest count of this time: a pod that has just taken work still looks like a slot.
 PEAK_SECONDS: Final = 2.0
+# Another URL would change nothing.
+_NOT_OF_THE_URL: Final = frozenset({BrokerErrorKind.OVERLOADED, BrokerErrorKind.UNSUPPORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class QueueDepths:
     async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:
         """Count a runner's queue; with an earlier count of it, say too what has stayed since.
 
-        A refused password makes the Secret be read again for the next count.
+        A refused password makes the Secret be read again for the next count, and so does, less often, an outage.
         """
         window = self._windows.setdefault(key, DepthWindow())
         question = window.next_question()
@@ -123,8 +125,8 @@ class QueueDepths:
             problem = window.tell(Problem("CredentialsMissing", str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         except BrokerError as error:
-            if error.kind is BrokerErrorKind.AUTHENTICATION:
-                self._credentials.refresh(key)
+            if error.kind not in _NOT_OF_THE_URL:
+                self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
             problem = window.tell(Problem(str(error.kind), str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         depth = window.counted(self._now(), count)

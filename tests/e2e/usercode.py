@@ -20,12 +20,73 @@ GROWS = WORKING.replace(
     "        held = [bytearray(b'x' * 1_000_000) for _ in range(100_000)]\n"
     "    time.sleep(seconds)\n",
 )
-# A task runs until TaskQueue.let_end names it.
-WAITS = WORKING.replace(
-    "    time.sleep(seconds)\n",
-    f"    while not records.sismember({ENDING!r}, name):\n        time.sleep(0.2)\n",
+# A task runs until TaskQueue.let_end names it, and outlives an outage of the Redis that it asks.
+WAITS = (
+    WORKING.replace("    time.sleep(seconds)\n", f"    while not may_end({ENDING!r}, name):\n        time.sleep(0.2)\n")
+    + """
+
+def may_end(names: str, name: str) -> bool:
+    try:
+        return bool(records.sismember(names, name))
+    except (OSError, RedisError):
+        return False
+"""
+)
+for ours, theirs in (
+    ("import Redis\n", "import Redis\nfrom redis.exceptions import RedisError\n"),
+    ('"redis://redis:6379"))', '"redis://redis:6379"), socket_timeout=5)'),
+):
+    assert ours in WAITS
+    WAITS = WAITS.replace(ours, theirs)
+# Where the worker's own search for dead runners has begun, by pod: a Redis list.
+RECOVERING = "e2e:recovering"
+# Takes so long to import that one can meet it there.
+SLOW = "import time\ntime.sleep(30)\n" + WORKING
+# A task does what its name begins with; `long` is a task that this module lacks.
+ODD = (
+    WORKING.replace("    time.sleep(seconds)\n", "    oddly(name, seconds)\n")
+    + """
+import ctypes, signal, sys
+
+del long
+
+
+def oddly(name: str, seconds: float) -> None:
+    kind = name.partition("-")[0]
+    if kind == "raises":
+        raise ValueError(name)
+    if kind == "exits":
+        sys.exit(3)
+    if kind == "dies" and str(records.lrange(EXECUTIONS, 0, -1)).count(name) == 1:
+        os._exit(3)
+    if kind == "deaf":
+        ctypes.CDLL(None).signal(int(signal.SIGTERM), 1)  # SIG_IGN, for the whole process
+    if kind == "holds":
+        ctypes.PyDLL(None).sleep(int(seconds))  # PyDLL keeps the GIL: no other thread of the process runs
+    else:
+        time.sleep(seconds)
+"""
+)
+# What WAITS is, and the first search for dead runners in pynenc's atomic slot does not end.
+STUCK_RECOVERY = (
+    WAITS
+    + f"""
+from pynenc_redis.orchestrator.redis_orchestrator import RedisOrchestrator
+
+search = RedisOrchestrator.get_running_invocations_for_recovery
+
+
+def slowly(self):
+    if records.rpush({RECOVERING!r}, socket.gethostname()) == 1:
+        time.sleep(100000)
+    return search(self)
+
+
+RedisOrchestrator.get_running_invocations_for_recovery = slowly
+"""
 )
 assert GROWS != WORKING != WAITS
+assert ODD.count('oddly(name, seconds)') == 1
 
 
 def write(pool: Pool, source: str) -> None:

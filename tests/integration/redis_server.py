@@ -15,20 +15,22 @@ STARTED_WITHIN = 20.0
 class RedisServer:
     """redis-server in a folder of its own, on loopback unless another address of this machine is named."""
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", **options: str) -> None:
+        """`options`: more of its configuration, with _ for -."""
         self._program = shutil.which("redis-server")
         assert self._program, "there is no redis-server: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         self._address = address
         with socket.create_server((address, 0)) as free:
             self.port = free.getsockname()[1]
+        self._options = {key.replace("_", "-"): value for key, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, address: str = "127.0.0.1") -> Iterator[Self]:
+    def running(cls, folder: Path, address: str = "127.0.0.1", **options: str) -> Iterator[Self]:
         """One that runs for as long as it is needed."""
-        server = cls(folder, address)
+        server = cls(folder, address, **options)
         server.start()
         yield server
         server.stop()
@@ -41,6 +43,7 @@ class RedisServer:
         """Start it with what it held before."""
         options = {"bind": self._address, "port": str(self.port), "dir": str(self._folder), "appendonly": "yes"}
         options["protected-mode"] = "no"  # of what listens on a cluster's network of this machine
+        options |= self._options
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._program), *(word for key, value in options.items() for word in (f"--{key}", value))],

@@ -76,6 +76,17 @@ async def test_a_url_counts_until_another_one_has_been_read(
     assert secrets.reads == 8
 
 
+@pytest.mark.parametrize(("outage", "reads"), [(False, 6), (True, 3)])
+async def test_an_outage_has_the_secret_read_half_as_often_as_a_refused_password(
+    credentials: Credentials, secrets: Secrets, time: Time, *, outage: bool, reads: int
+) -> None:
+    for _ in range(60):
+        credentials.refresh(KEY, outage=outage)
+        assert await url(credentials) == OLD
+        time.now += 1
+    assert secrets.reads == reads
+
+
 async def test_each_spell_of_trouble_is_logged(
     credentials: Credentials, secrets: Secrets, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:

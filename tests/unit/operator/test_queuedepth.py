@@ -123,7 +123,13 @@ async def test_a_bare_host_is_the_runners_neighbour(source: Source, time: Time) 
     assert source.asked == [Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")]
 
 
-async def test_a_secret_is_read_once_and_again_when_its_password_is_refused(source: Source, time: Time) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [BrokerErrorKind.AUTHENTICATION, BrokerErrorKind.UNREACHABLE, BrokerErrorKind.TIMEOUT, BrokerErrorKind.REFUSED],
+)
+async def test_a_secret_is_read_once_and_again_when_its_url_does_not_serve(
+    source: Source, time: Time, kind: BrokerErrorKind
+) -> None:
     secrets = Secrets("redis://:old@redis:6379")
     queue = depths(source, time, secrets)
     for _ in range(3):
@@ -131,8 +137,8 @@ async def test_a_secret_is_read_once_and_again_when_its_password_is_refused(sour
     assert secrets.reads == 1
 
     secrets.url = "redis://:new@redis:6379"
-    source.answer = BrokerError(BrokerErrorKind.AUTHENTICATION, "AuthenticationError")
-    time.now += 11
+    source.answer = BrokerError(kind, "AnError")
+    time.now += 21
     await queue.read(KEY, runner(backend=SECRET))
     source.answer = 4
     reading = await queue.read(KEY, runner(backend=SECRET))
