@@ -45,27 +45,25 @@ class PodHistory:
     """What a namespace's worker pods have been since this was made."""
 
     def __init__(self, namespace: str) -> None:
-        query = f"watch=true&timeoutSeconds={LONGEST}&labelSelector={labels.MANAGED_BY}%3D{labels.MANAGED_BY_US}"
-        self._watch = subprocess.Popen(
-            ["kubectl", "get", "--raw", f"/api/v1/namespaces/{namespace}/pods?{query}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        selector = f"{labels.MANAGED_BY}%3D{labels.MANAGED_BY_US}"
+        self._path = f"/api/v1/namespaces/{namespace}/pods?watch=true&timeoutSeconds={LONGEST}&labelSelector={selector}"
+        self._version = ""  # the resourceVersion of what was seen last
+        self._closing = threading.Event()
         self._seen: list[Seen] = []
         self._news = threading.Condition()
-        self._ended = False
+        self._failed = ""
+        self._watch = self._begin()
         self._thread = threading.Thread(target=self._read, name=f"history-{namespace}", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        self._closing.set()
         self._watch.terminate()
         self._thread.join(10)
-        self._watch.communicate(timeout=10)
 
     def all(self) -> list[Seen]:
         with self._news:
-            assert not self._ended, "the watch of the pods has ended too early"
+            assert not self._failed, f"the watch of the pods has failed: {self._failed}"
             return list(self._seen)
 
     def wait_for(
@@ -76,7 +74,7 @@ class PodHistory:
         number = since
         while True:
             with self._news:
-                assert not self._ended, "the watch of the pods has ended too early"
+                assert not self._failed, f"the watch of the pods has failed: {self._failed}"
                 for seen in self._seen[number:]:
                     if condition(seen):
                         return seen
@@ -106,16 +104,31 @@ class PodHistory:
         drained = contract.WorkerState.DRAINED
         return [str(s) for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
 
+    def _begin(self) -> subprocess.Popen[str]:
+        since = f"&resourceVersion={self._version}" if self._version else ""
+        command = ["kubectl", "get", "--raw", self._path + since]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
     def _read(self) -> None:
-        assert self._watch.stdout
-        for line in self._watch.stdout:
-            event = json.loads(line)
-            seen = _seen(event["type"], event["object"])
-            with self._news:
-                self._seen.append(seen)
-                self._news.notify_all()
+        """Follow the watch, and go on where it broke off when the API server was away."""
+        while True:
+            with self._watch as watch:
+                assert watch.stdout
+                for line in watch.stdout:
+                    self._take(json.loads(line))
+            if self._closing.wait(0.5) or self._failed:
+                return
+            self._watch = self._begin()
+            if self._closing.is_set():  # close() may have ended the one before
+                self._watch.terminate()
+
+    def _take(self, event: Json) -> None:
         with self._news:
-            self._ended = True
+            if event["type"] == "ERROR":  # what came since then is not known any more
+                self._failed = str(event["object"].get("message"))
+            else:
+                self._version = event["object"]["metadata"]["resourceVersion"]
+                self._seen.append(_seen(event["type"], event["object"]))
             self._news.notify_all()
 
 

@@ -5,9 +5,10 @@ import time
 import pytest
 
 from tests.cluster import interruption
+from tests.cluster.node import PAUSE_IMAGE
 from tests.cluster.paths import ClusterPaths
 from tests.e2e import usercode
-from tests.e2e.kubernetes import wait_until
+from tests.e2e.kubernetes import kubectl, wait_until
 from tests.e2e.pool import Pool
 
 WORKERS = 10
@@ -15,11 +16,14 @@ GONE_SECONDS = 30
 
 
 def gone(pool: Pool, seconds: float = GONE_SECONDS) -> None:
-    """No API server for so long; returns when there is one again and the node is Ready."""
+    """No API server for so long; returns when the platform starts pods again, which takes it up to a minute."""
     paths = ClusterPaths.current()
     interruption.kill(paths, interruption.API_SERVER)
     time.sleep(seconds)
     interruption.start(paths, interruption.API_SERVER)
+    kubectl("run", "probe", f"--image={PAUSE_IMAGE}")
+    kubectl("wait", "pod/probe", "--for=condition=Ready", "--timeout=110s")
+    kubectl("delete", "pod", "probe", "--now", "--wait=false")
     pool.fault_is_over()
 
 
@@ -35,6 +39,7 @@ def test_killed_at_zero(pool: Pool) -> None:
 
 
 @pytest.mark.fault("api-server", f"killed for {GONE_SECONDS} s while ten pods are made")
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_scale_up(pool: Pool) -> None:
     pool.apply(maxReplicas=WORKERS)
     pool.enqueue(*(("long", 3.0, f"l{n}") for n in range(4 * WORKERS)))
@@ -46,6 +51,7 @@ def test_killed_in_the_middle_of_a_scale_up(pool: Pool) -> None:
 
 
 @pytest.mark.fault("api-server", f"killed for {GONE_SECONDS} s under ten busy workers")
+@pytest.mark.slow
 def test_killed_under_ten_busy_workers(pool: Pool) -> None:
     usercode.write(pool, usercode.WAITS)
     pool.apply(maxReplicas=WORKERS, template=usercode.template())
