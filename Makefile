@@ -68,6 +68,12 @@ test-chart: machine ## the chart: files, schema, rules, dashboards; install, upg
 test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
 	@$(PY) hack/test.py outages scaling
 
+FAULTS := $(CURDIR)/build/faults.jsonl
+test-faults: machine ## every story of a fault on the real cluster, over an hour; writes the table of docs/reliability.md
+	@mkdir -p build && rm -f $(FAULTS)
+	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input || failed=1; \
+	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
+
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
 	@$(PY) -m hack.generate_crd
 	@$(PY) -m hack.generate_chart

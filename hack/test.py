@@ -3,6 +3,7 @@
     python hack/test.py            everything, as `make test` and CI run it
     python hack/test.py e2e        some steps only, with what they need
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
+    python hack/test.py faults faults-input    every story of a fault; FAULTS=FILE keeps what came of each
     python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
@@ -39,7 +40,9 @@ def on_cluster(*arguments: str) -> tuple[str, ...]:
     return (*CLUSTER_TOOL, "exec", "--", *PYTEST, *arguments)
 
 
-E2E = ("--ignore=tests/e2e/chart", "--ignore=tests/e2e/faults", "tests/e2e")
+# Most of integration is waiting, and each process has an API server of its own.
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+E2E = ("--ignore=tests/e2e/chart", "tests/e2e")
 QUICK = "not slow and not whole_run"
 CHART_FILES = tuple(f"tests/{kind}/{what}" for kind in ("unit", "integration") for what in ("chart", "crd"))
 SCALING = ("scaling", "starting", "threads", "leaving", "templates", "dying", "operator_away")
@@ -51,7 +54,7 @@ STEPS = (
     Step("imports", (str(BIN / "lint-imports"),)),
     Step("unit", (*PYTEST, "tests/unit")),
     Step("programs", (*CLUSTER_TOOL, "programs")),
-    Step("integration", (*PYTEST, "-m", "not slow", "tests/integration"), needs=("programs",)),
+    Step("integration", (*PYTEST, *TWO_AT_ONCE, "-m", "not slow", "tests/integration"), needs=("programs",)),
     Step("chart-files", (*PYTEST, *CHART_FILES), needs=("programs",), by_name_only=True),
     Step("outages", (*PYTEST, "-m", "slow", "tests/integration"), needs=("programs",), by_name_only=True),
     Step("cluster", (*CLUSTER_TOOL, "up"), needs=("programs",)),
@@ -61,7 +64,8 @@ STEPS = (
     Step("chart-whole", on_cluster("-rP", "tests/e2e/chart"), needs=("earlier",), by_name_only=True),
     Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
     Step("e2e", on_cluster("-m", QUICK, *E2E), needs=("images",)),
-    Step("faults", on_cluster("-rP", "tests/e2e/faults"), needs=("images",), by_name_only=True),
+    Step("faults", on_cluster("-m", "fault", *E2E), needs=("images",), by_name_only=True),
+    Step("faults-input", (*PYTEST, "-m", "fault", "tests/integration"), needs=("programs",), by_name_only=True),
     Step("rights", on_cluster("-m", "whole_run", "tests/e2e"), needs=("chart", "e2e")),
     Step(
         "scaling",

@@ -95,6 +95,11 @@ class HalfCluster:
         self.kubectl("create", "-f", "-", input=json.dumps(manifest))
         self._create_service_account(name)
 
+    def ensure_namespace(self, name: str) -> None:
+        """Make a namespace, unless another test that shares this cluster has made it."""
+        if not self.kubectl("get", "namespace", name, "--ignore-not-found").stdout:
+            self.create_namespace(name)
+
     def create_token(self, namespace: str, account: str, *, pod: str | None = None, duration: str = "1h") -> str:
         """A ServiceAccount's token, bound to a pod that exists and runs as that account if `pod` names one."""
         bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}") if pod else ()

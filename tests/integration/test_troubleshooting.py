@@ -34,8 +34,7 @@ def troubled(crd_installed: HalfCluster) -> HalfCluster:
     mend = re.findall(r"`kubectl (apply --server-side --force-conflicts -f )(crds/[^`]+)`", PAGE)[0]
     cluster.kubectl(*mend[0].split(), str(ROOT / mend[1]))
     cluster.create_namespace(NAMESPACE)
-    if not cluster.kubectl("get", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found").stdout:
-        cluster.create_namespace(OPERATOR_NAMESPACE)  # the chart's tests may have made it
+    cluster.ensure_namespace(OPERATOR_NAMESPACE)
     chart = [str(ROOT / "charts" / "pynenc-operator"), f"--namespace={OPERATOR_NAMESPACE}", "--set=crds.enabled=false"]
     rendered = subprocess.run(
         [str(command("helm")), "template", "pynenc-operator", *chart, "--show-only=templates/deployment.yaml"],
@@ -89,24 +88,23 @@ def _event(uid: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_it_is_taken_and_shows_something(troubled: HalfCluster, line: str) -> None:
+def test_it_is_taken_and_shows_something(troubled: HalfCluster, tmp_path: Path, line: str) -> None:
     assert shlex.split(line)[0] == "kubectl"
     last = line.rpartition("| kubectl ")[2].removeprefix("kubectl ")  # what a pipeline ends with
     dry = " --dry-run=server" if last.split()[0] in WRITES else ""
-    troubled.kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
+    access = json.loads(troubled.kubeconfig.read_text())
+    access["contexts"][0]["context"]["namespace"] = NAMESPACE
+    (tmp_path / "kubeconfig").write_text(json.dumps(access))
     path = (command("kubectl").parent, Path(sys.executable).parent, os.environ["PATH"])
-    try:
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line + dry],
-            cwd=ROOT,
-            env=os.environ | {"KUBECONFIG": str(troubled.kubeconfig), "PATH": os.pathsep.join(map(str, path))},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    finally:
-        troubled.kubectl("config", "set-context", "--current", "--namespace=default")
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line + dry],
+        cwd=ROOT,
+        env=os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig"), "PATH": os.pathsep.join(map(str, path))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     if line.startswith("kubectl diff"):
         assert (done.returncode, done.stderr, done.stdout) == (0, "", "")  # the definition is this version's
         return

@@ -34,7 +34,7 @@ class Release:
 
 def install(cluster: HalfCluster, namespace: str, *settings: str) -> Release:
     """Apply what a release holds but its Deployment."""
-    cluster.create_namespace(namespace)
+    cluster.ensure_namespace(namespace)
     objects = [o for o in render("crds.enabled=false", *settings, namespace=namespace) if o["kind"] != "Deployment"]
     cluster.kubectl("apply", "--server-side", "-f", "-", input=yaml.dump_all(objects, Dumper=yaml.CSafeDumper))
     operator = service_account(cluster, namespace, RELEASE)
