@@ -40,11 +40,15 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. pre: retry < renew_deadline < duration."""
+    """Seconds. pre: retry + request < renew_deadline < duration.
+
+    So one request may be lost without a trace, and an API server that takes two seconds to answer is slow, not gone.
+    """
 
     duration: int = 8  # a Lease that stands still so long is free
-    renew_deadline: float = 5.0  # a leader that could not renew so long stops
-    retry: float = 2.0  # between renewals of a leader, looks of a standby; and the deadline of a request
+    renew_deadline: float = 6.0  # a leader that could not renew so long stops
+    retry: float = 2.0  # between renewals of a leader, looks of a standby
+    request: float = 3.0  # the deadline of a request
 
 
 class Leader:
@@ -141,11 +145,11 @@ class Leader:
 
     async def _hand_back(self, lease: Json) -> None:
         try:
-            self._lease = await self._replace(lease, lease_object.RELEASED, self._timing.retry)
+            self._lease = await self._replace(lease, lease_object.RELEASED, self._timing.request)
         except Conflict:  # a renewal that was cut off on its way
             seen = await self._look()
             if lease_object.holder(seen) == self._identity:
-                self._lease = await self._replace(seen, lease_object.RELEASED, self._timing.retry)
+                self._lease = await self._replace(seen, lease_object.RELEASED, self._timing.request)
 
     async def _renew(self, lease: Json) -> None:
         try:
@@ -171,7 +175,7 @@ class Leader:
             return
         if self._monotonic() >= max(self._free_at(lease), self._stand_by_until):
             with contextlib.suppress(Conflict):  # another was faster
-                await self._claim(lease, self._timing.retry)
+                await self._claim(lease, self._timing.request)
 
     def _free_at(self, lease: Json) -> float:
         if lease_object.holder(lease) in {"", self._identity}:
@@ -179,7 +183,7 @@ class Leader:
         return self._unchanged_since + lease_object.duration(lease, self._timing.duration)
 
     async def _look(self) -> Json:
-        lease = await self._leases.get_lease(self._namespace, self._name, self._timing.retry)
+        lease = await self._leases.get_lease(self._namespace, self._name, self._timing.request)
         if self._lease is None or lease_object.version(lease) != lease_object.version(self._lease):
             self._unchanged_since = self._monotonic()
         self._lease = lease
@@ -189,7 +193,7 @@ class Leader:
         sent = self._monotonic()
         body = lease_object.new(self._namespace, self._name, self._claim_of(None))
         try:
-            self._lease = await self._leases.create_lease(self._namespace, body, self._timing.retry)
+            self._lease = await self._leases.create_lease(self._namespace, body, self._timing.request)
         except AlreadyExists:  # another was faster
             self._end()
         else:
@@ -197,7 +201,7 @@ class Leader:
 
     async def _claim(self, lease: Json, at_most: float) -> None:
         sent = self._monotonic()
-        deadline = max(0.0, min(self._timing.retry, at_most))
+        deadline = max(0.0, min(self._timing.request, at_most))
         self._lease = await self._replace(lease, self._claim_of(lease), deadline)
         self._begin(sent)
 
