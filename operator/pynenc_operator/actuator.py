@@ -8,7 +8,7 @@ on. A conflict is no error: the world has moved, and the next look decides on wh
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import batched, count, islice
 from typing import Any, Final
 
 from pynenc_operator import labels
@@ -22,6 +22,9 @@ from pynenc_worker import contract
 type Json = dict[str, Any]
 
 CONCURRENT_WRITES: Final = 10
+# Of one runner in one look: a pool of thousands must keep neither other runners' writes waiting nor its own author's
+# second thoughts.
+MOST_CREATED: Final = 100
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Outcome:
     created: list[str] = field(default_factory=list)
     done: list[Step] = field(default_factory=list)
     stale: bool = False
+    more: bool = False  # what was decided was too much for one look
     name_taken: Problem | None = None
     refusal: KubeError | None = None  # what stopped the creation of pods
     errors: list[KubeError] = field(default_factory=list)
@@ -60,7 +64,9 @@ class Actuator:
         return outcome
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
-        results = await asyncio.gather(*(self._take(key, step) for step in steps), return_exceptions=True)
+        results: list[Json | BaseException] = []
+        for some in batched(steps, CONCURRENT_WRITES):
+            results += await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
         for step, result in zip(steps, results, strict=True):
             if isinstance(result, Conflict | NotFound):
                 outcome.stale = True
@@ -81,7 +87,12 @@ class Actuator:
             return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
-        """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times."""
+        """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times.
+
+        No batch is larger than what can be written at a time, so that other runners' writes come in between.
+        """
+        if wanted > MOST_CREATED:
+            wanted, outcome.more = MOST_CREATED, True
         free = (name for name in _ordinals(key.name) if name not in in_use)
         batch = 1
         while wanted > 0 and outcome.refusal is None and not outcome.stale:
@@ -91,7 +102,7 @@ class Actuator:
             outcome.pods += pods
             outcome.created += [pod["metadata"]["name"] for pod in pods]
             wanted -= len(pods)
-            batch *= 2
+            batch = min(2 * batch, CONCURRENT_WRITES)
 
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
         async with self._writes:
