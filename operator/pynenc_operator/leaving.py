@@ -16,7 +16,9 @@ from pynenc_worker.contract import WorkerState
 
 # Ended pods that failed stay for `kubectl logs` this long.
 FAILED_POD_HISTORY_SECONDS = 3600.0
-NEVER_REPORTED_GRACE_SECONDS = 30
+# What holds nothing any more, or never did, needs no time for its tasks. Its worker needs seconds; a sidecar that
+# does not end, or a worker that a task has made deaf to SIGTERM, keeps the pod no longer than this.
+EMPTY_POD_GRACE_SECONDS = 30
 
 
 def taken_back(
@@ -113,10 +115,10 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
     for pod in pool.draining:
         if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
             late = pod.handed_back(spec.drain_timeout_seconds)
-            yield Delete(pod, Reason.DRAIN_TIMEOUT if late else Reason.DRAINED)
+            yield Delete(pod, Reason.DRAIN_TIMEOUT if late else Reason.DRAINED, EMPTY_POD_GRACE_SECONDS)
     for pod in pool.silent:
         # Before its first report it takes nothing; and where SIGTERM came too early for Python, only SIGKILL ends it.
-        yield Delete(pod, Reason.SILENT, None if pod.status else NEVER_REPORTED_GRACE_SECONDS)
+        yield Delete(pod, Reason.SILENT, None if pod.status else EMPTY_POD_GRACE_SECONDS)
     kept = 0
     told = (pod for pod in pool.ended if not pod.died or pod.recovered_by)
     for pod in sorted(told, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
@@ -124,4 +126,4 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
         if pod.failed and recent and kept < spec.failed_pods_history_limit:
             kept += 1
         else:
-            yield Delete(pod, Reason.ENDED)
+            yield Delete(pod, Reason.ENDED, EMPTY_POD_GRACE_SECONDS)

@@ -256,6 +256,6 @@ def test_a_creation_that_is_held_back_keeps_no_rollout_from_its_step() -> None:
 def test_a_silent_pod_that_never_reported_holds_nothing_and_gets_little_grace() -> None:
     spec = RunnerSpec(start_deadline_seconds=10, drain_timeout_seconds=10)
     unheard = starting("a", created=NOW - 20)
-    unanswered = draining("b", request=DrainRequest(DrainCause.ABOVE_MAXIMUM, NOW - 999).id)
+    unanswered = draining("b", request=DrainRequest(DrainCause.ABOVE_MAXIMUM, NOW - 99).id)
     steps = {step.pod.name: step.grace for step in decide(spec, seen(unheard, unanswered), NOW).deletes}
     assert steps == {"a": 30, "b": None}
