@@ -35,6 +35,7 @@ from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
+from pynenc_operator.specfields import SpecInvalid
 from pynenc_operator.watchtrace import WatchTrace
 from pynenc_operator.workqueue import WorkQueue
 
@@ -139,7 +140,8 @@ class App:
             self._metrics.reconciled(None, time.monotonic() - began)
             return pause
 
-        queue = self._queue = WorkQueue(look, workers=WORKERS, expected=KubeError)
+        gap = asyncio.Event()
+        queue = self._queue = WorkQueue(look, workers=WORKERS, expected=(KubeError, SpecInvalid))
         self._table = reconciler.table
         self._metrics.queued.set_function(lambda: len(queue))
 
@@ -153,13 +155,17 @@ class App:
             on_pod=pod_changed,
             namespaces=self._config.watch_namespaces,
             relaxed_x509=self._config.relaxed_x509,
-            trace=WatchTrace(self._metrics.requested, self._metrics.watching),
+            trace=WatchTrace(
+                self._metrics.requested,
+                self._metrics.watching,
+                on_gap=partial(asyncio.get_running_loop().call_soon_threadsafe, gap.set),
+            ),
         )
         await self._definition_served(kube)
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
             group.create_task(queue.run())
-            group.create_task(self._resync(kube, runners, queue))
+            group.create_task(self._resync(kube, pods, runners, queue, gap))
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""
@@ -172,18 +178,30 @@ class App:
                 told = True
             await asyncio.sleep(STAND_BY_SECONDS)
 
-    async def _resync(self, kube: Kube, runners: RunnerCache, queue: WorkQueue[Key]) -> None:
-        """List all runners now and then: a deletion that the watch has missed must not stay."""
+    async def _resync(
+        self, kube: Kube, pods: PodCache, runners: RunnerCache, queue: WorkQueue[Key], gap: asyncio.Event
+    ) -> None:
+        """List all runners now and then, and after a gap: a deletion that the watch has missed must not stay."""
         while True:
-            await asyncio.sleep(settings.RESYNC_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gap.wait(), settings.RESYNC_SECONDS)
+            missed = gap.is_set()
+            gap.clear()
             found: list[Json] = []
             try:
                 for namespace in self._config.watch_namespaces or (None,):
                     found += await kube.list_runners(namespace)
             except KubeError as error:
                 log.warning("resync: %s", error)
+                if missed:
+                    asyncio.get_running_loop().call_later(STAND_BY_SECONDS, gap.set)
                 continue
-            for key in runners.replace(found):
+            due = runners.replace(found)
+            if missed:  # only now: no pod is made again for a runner that is gone
+                log.info("the watch could not go on from where it was: all pods are listed")
+                pods.watch_had_a_gap()
+                due |= {key for key, _ in runners.items()}
+            for key in due:
                 queue.add(key)
 
 

@@ -9,10 +9,11 @@ from pynenc_operator.reason import Reason
 
 type Json = dict[str, Any]
 
+NORMAL: Final = "Normal"
 _NOTE_LENGTH: Final = 1024  # the API's own limit on `note`
 
 
-def event(runner: Json, now: float, reason: str, note: str, *, action: str, instance: str) -> Json:
+def event(runner: Json, now: float, reason: str, note: str, *, action: str, instance: str, kind: str = NORMAL) -> Json:
     """Build an events.k8s.io/v1 Event about a runner. `reason` is why, `action` is what was done."""
     meta = runner["metadata"]
     return {
@@ -22,7 +23,7 @@ def event(runner: Json, now: float, reason: str, note: str, *, action: str, inst
         "eventTime": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": f"{labels.GROUP}/operator",
         "reportingInstance": instance,
-        "type": "Normal",
+        "type": kind,
         "reason": reason,
         "action": action,
         "note": note[:_NOTE_LENGTH],

@@ -15,6 +15,7 @@ from pynenc_operator.kube_errors import (
     Invalid,
     KubeError,
     NotFound,
+    OutdatedDefinition,
     Unavailable,
 )
 
@@ -26,14 +27,17 @@ __all__ = [
     "Kube",
     "KubeError",
     "NotFound",
+    "OutdatedDefinition",
     "Unavailable",
 ]
 
 type Json = dict[str, Any]
+type Query = tuple[tuple[str, str], ...]
 
 LIST_LIMIT: Final = 500  # objects in one answer: about 3 MB of pods
 _EXPIRED: Final = 410
 _MERGE: Final = "application/merge-patch+json"
+_STRICT: Final = (("fieldValidation", "Strict"),)
 _RUNNERS: Final = f"/apis/{labels.GROUP}/{labels.VERSION}"
 _EVENTS: Final = "/apis/events.k8s.io/v1"
 _LEASES: Final = "/apis/coordination.k8s.io/v1"
@@ -86,9 +90,19 @@ class Kube:
         """All MultiThreadRunners of a namespace, or of all."""
         return await self._list(labels.PLURAL, _RUNNERS, namespace)
 
-    async def patch_runner_status(self, namespace: str, name: str, status: Json) -> Json:
-        """Merge `status` into a runner's status; a field that is None is removed."""
-        return await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, {"status": status})
+    async def patch_runner_status(self, namespace: str, name: str, status: Json, spec: Json) -> Json:
+        """Merge `status` into a runner's status; a field that is None is removed.
+
+        `spec`, as it was seen, is not written: a definition that would drop a field of it refuses the whole, where it
+        would otherwise store the runner without that field. Such a refusal is an OutdatedDefinition.
+        """
+        body = {"spec": spec, "status": status}
+        return await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, body, _STRICT)
+
+    async def try_runner_fields(self, namespace: str, name: str, fields: Json) -> None:
+        """Hear by a dry run whether the definition has these fields of a runner; OutdatedDefinition if it has not."""
+        query = (*_STRICT, ("dryRun", "All"))
+        await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, fields, query)
 
     async def create_event(self, namespace: str, body: Json) -> Json:
         """Create an events.k8s.io/v1 Event."""
@@ -140,9 +154,7 @@ class Kube:
         offers = await self._connection.request(_read("groups", f"/apis/{group}/{version}", None, group))
         return {offer["name"] for offer in offers["resources"]}
 
-    async def _list(
-        self, resource: str, api: str, namespace: str | None, query: tuple[tuple[str, str], ...] = ()
-    ) -> list[Json]:
+    async def _list(self, resource: str, api: str, namespace: str | None, query: Query = ()) -> list[Json]:
         path = _path(api, namespace, resource)
         found: list[Json] = []
         limit, token = LIST_LIMIT, ""
@@ -174,18 +186,18 @@ class Kube:
         namespace: str,
         body: Json,
         *,
-        query: tuple[tuple[str, str], ...] = (),
+        query: Query = (),
         deadline: float = DEADLINE_SECONDS,
     ) -> Json:
         name = body["metadata"].get("name")
         call = Call("create", "POST", resource, _path(api, namespace, resource), namespace, name, query, body)
         return await self._send(call, deadline)
 
-    async def _patch(self, resource: str, api: str, namespace: str, name: str, body: Json) -> Json:
+    async def _patch(self, resource: str, api: str, namespace: str, name: str, body: Json, query: Query = ()) -> Json:
         kind, _, subresource = resource.partition("/")
         path = _path(api, namespace, kind, name, subresource)
         return await self._send(
-            Call("patch", "PATCH", resource, path, namespace, name, (), body, _MERGE, Repeat.ONCE), DEADLINE_SECONDS
+            Call("patch", "PATCH", resource, path, namespace, name, query, body, _MERGE, Repeat.ONCE), DEADLINE_SECONDS
         )
 
     async def _write(
@@ -227,7 +239,7 @@ def _read(
     path: str,
     namespace: str | None,
     name: str | None,
-    query: tuple[tuple[str, str], ...] = (),
+    query: Query = (),
     *,
     verb: str = "get",
 ) -> Call:

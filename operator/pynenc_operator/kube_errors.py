@@ -5,6 +5,9 @@ from typing import Any, Final
 
 # How RBAC says no; admission (Pod Security, a quota, a policy) says it otherwise.
 _RBAC_DENIAL: Final = re.compile(r'User ".*" cannot \w+ ')
+# How a write with fieldValidation=Strict is refused; the fields come last, after the object.
+_STRICTLY: Final = "strict decoding error: "
+_UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
 
 
 class KubeError(Exception):
@@ -82,6 +85,18 @@ class Invalid(KubeError):  # noqa: N818
     """422 or 400: the API server will never accept this object as it is."""
 
 
+class OutdatedDefinition(Invalid):
+    """422 of a strict write of a runner: the CustomResourceDefinition lacks fields that were sent, and would drop them.
+
+    The server's own message holds the whole object, with what may be secret in it: only the fields' names are kept.
+    """
+
+    mend = (
+        "nothing is done until it is this version's: crds.enabled=true in the chart, or kubectl apply --server-side "
+        "--force-conflicts -f crds/multithreadrunners.pynenc.org.yaml"
+    )
+
+
 class Unavailable(KubeError):  # noqa: N818
     """No answer in time, no connection, 429 or 5xx: it may be otherwise in a while.
 
@@ -110,8 +125,13 @@ def from_answer(
         429: Unavailable,
     }
     kind = Unavailable if status >= 500 else kinds.get(status, KubeError)
+    message = str(body.get("message") or "no message")
+    unknown = _UNKNOWN_FIELD.findall(message.rpartition(_STRICTLY)[2]) if _STRICTLY in message else []
+    if kind is Invalid and unknown:
+        kind = OutdatedDefinition
+        message = f"the CustomResourceDefinition is older than this operator and lacks {', '.join(unknown)}"
     return kind(
-        str(body.get("message") or "no message"),
+        message,
         verb=verb,
         resource=resource,
         status=status,

@@ -3,7 +3,8 @@
 Pure data. Times are Unix seconds by the API server's clock, durations are seconds.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Self
 
@@ -32,7 +33,7 @@ class DrainRequest:
     """A request to a worker to take no more work; its id is what the worker answers with."""
 
     cause: DrainCause
-    asked: float
+    asked: float  # Unix seconds; infinite if that is not known
 
     @property
     def id(self) -> str:
@@ -115,13 +116,17 @@ class WorkerPod:
 
     @property
     def drain(self) -> DrainRequest | None:
-        """The open drain request; one that is not ours counts as asked at creation, because there are too many."""
+        """The open drain request; one that nobody here can have made has the cause that there are too many.
+
+        Its worker obeys it, but when it was made is not known: nothing is overdue by it.
+        """
         if not self.drain_request:
             return None
         try:
-            return DrainRequest.parse(self.drain_request)
+            request = DrainRequest.parse(self.drain_request)
         except (ValueError, OverflowError):
-            return DrainRequest(DrainCause.ABOVE_MAXIMUM, self.created)
+            return DrainRequest(DrainCause.ABOVE_MAXIMUM, math.inf)
+        return request if request.asked >= self.created else replace(request, asked=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,11 @@ class PodCache:
 
     def __init__(self) -> None:
         self._pods: dict[Key, dict[str, WorkerPod]] = {}
+        self._runner_of: dict[str, Key] = {}  # by the pod's uid
         self._starts: dict[Key, float] = {}
         self._deleted: dict[Key, set[str]] = {}  # since the last LIST began
+        self._gaps = 0  # of the watch
+        self._gaps_before: dict[Key, tuple[int, int]] = {}  # the last LIST that came, and the one that began last
         self._vanished: dict[Key, dict[str, Vanished]] = {}
 
     def of(self, key: Key) -> tuple[WorkerPod, ...]:
@@ -41,11 +44,18 @@ class PodCache:
     def apply_event(self, event: Json, now: float) -> Key | None:
         """Take a watch event in; the runner to look at, or None where nothing that matters has changed."""
         body = event["object"]
-        runner = body["metadata"].get("labels", {}).get(labels.RUNNER)
-        if not runner:
-            return None
-        key = Key(body["metadata"]["namespace"], runner)
         new = parse_pod(body)
+        runner = body["metadata"].get("labels", {}).get(labels.RUNNER)
+        key = Key(body["metadata"]["namespace"], runner) if runner else None
+        before = self._runner_of.get(new.uid)
+        if before and before != key:  # somebody has changed its labels: to that runner it is gone
+            self._deleted.setdefault(before, set()).add(new.uid)
+            self._drop(before, self._pods[before][new.name])
+            if key and event.get("type") != "DELETED":
+                self._take(key, new, now)  # the runner that the label names sees it at its next look
+            return before
+        if key is None:
+            return None
         old = self._pods.get(key, {}).get(new.name)
         if event.get("type") == "DELETED":
             if old is not None:
@@ -62,9 +72,18 @@ class PodCache:
         if view.uid not in self._deleted.get(key, set()):
             self._take(key, view, now)
 
+    def watch_had_a_gap(self) -> None:
+        """Deletions may have been missed: every runner's slice is torn until a LIST has replaced it."""
+        self._gaps += 1
+
+    def torn(self, key: Key) -> bool:
+        """Whether pods may be shown that are gone, of which the watch will not tell."""
+        return self._gaps_before.get(key, (0, 0))[0] < self._gaps
+
     def list_begins(self, key: Key) -> dict[str, str]:
         """Uids and versions of the pods known now: what `replace` needs to tell what came while the LIST was made."""
         self._deleted.pop(key, None)
+        self._gaps_before[key] = (self._gaps_before.get(key, (0, 0))[0], self._gaps)
         return {pod.uid: pod.resource_version for pod in self.of(key)}
 
     def replace(self, key: Key, pods: Iterable[Json], known: dict[str, str], now: float) -> None:
@@ -72,6 +91,8 @@ class PodCache:
 
         A view from before is replaced whatever its version: after a restored backup of etcd they begin lower again.
         """
+        begun = self._gaps_before.get(key, (0, 0))[1]
+        self._gaps_before[key] = (begun, begun)
         listed = [parse_pod(pod) for pod in pods]
         deleted = self._deleted.get(key, set())
         there = {view.uid for view in listed}
@@ -93,7 +114,11 @@ class PodCache:
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
-        caches: tuple[dict[Key, Any], ...] = (self._pods, self._starts, self._deleted, self._vanished)
+        caches: tuple[dict[Key, Any], ...] = (
+            *(self._pods, self._starts, self._deleted, self._vanished, self._gaps_before),
+        )
+        for pod in self.of(key):
+            self._runner_of.pop(pod.uid, None)
         for by_key in caches:
             by_key.pop(key, None)
 
@@ -112,6 +137,7 @@ class PodCache:
         if old is not None and old.uid != new.uid:
             self._drop(key, old)
         pods[new.name] = new
+        self._runner_of[new.uid] = key
         if old is not None and old.uid == new.uid and old.status is None and new.status is not None:
             self._starts[key] = max(self._starts.get(key, 0.0), now - new.created)
         return True
@@ -123,6 +149,7 @@ class PodCache:
         if known is None or known.uid != last.uid:
             return False
         del pods[last.name]
+        self._runner_of.pop(last.uid, None)
         if last.owns and not last.recovered_by:
             self._vanished.setdefault(key, {})[last.uid] = Vanished(last.uid, last.owner_uid, last.container_ended)
         return True
@@ -133,6 +160,7 @@ class RunnerCache:
 
     def __init__(self) -> None:
         self._runners: dict[Key, Json] = {}
+        self.specs_seen = 0  # how many that were new, or other than before: by their author or by the definition
 
     def apply_event(self, event: Json) -> Key:
         """Take a watch event in; the runner to look at."""
@@ -154,18 +182,25 @@ class RunnerCache:
         known = self._runners.get(key, {}).get("metadata", {})
         same = known.get("uid") == meta["uid"]
         if not same or int(meta.get("resourceVersion", 0)) >= int(known.get("resourceVersion", 0)):
-            self._runners[key] = runner
+            self._take(key, runner)
 
     def replace(self, runners: Iterable[Json]) -> set[Key]:
         """Make the whole cache what a LIST shows; the keys that are gone or were not known."""
         fresh = {_key_of(runner): runner for runner in runners}
         changed = set(self._runners) ^ set(fresh)
-        self._runners = fresh
+        for key in set(self._runners) - set(fresh):
+            del self._runners[key]
+        for key, runner in fresh.items():
+            self._take(key, runner)
         return changed
 
     def items(self) -> Iterable[tuple[Key, Json]]:
         """All runners, by key."""
         return tuple(self._runners.items())
+
+    def _take(self, key: Key, runner: Json) -> None:
+        self.specs_seen += self._runners.get(key, {}).get("spec") != runner["spec"]
+        self._runners[key] = runner
 
 
 def _key_of(runner: Json) -> Key:

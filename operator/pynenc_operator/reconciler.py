@@ -17,8 +17,9 @@ from pynenc_operator.actuator import Actuator, Outcome
 from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.creation import Creation
 from pynenc_operator.decision import Decision
+from pynenc_operator.definition import Definition
 from pynenc_operator.failures import trouble_of
-from pynenc_operator.kube import Kube, KubeError, NotFound
+from pynenc_operator.kube import Kube, KubeError, NotFound, OutdatedDefinition
 from pynenc_operator.model import Key, Observation
 from pynenc_operator.observer import Observer
 from pynenc_operator.oldestentry import OldestEntries
@@ -31,6 +32,7 @@ from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.scaling import decide
+from pynenc_operator.specfields import SpecInvalid
 
 type Json = dict[str, Any]
 
@@ -51,6 +53,7 @@ class _Memory:
     status_written: float = 0.0
     status_not_before: float = 0.0
     name_taken: Problem | None = None
+    refusal_told: str = ""  # of an older definition, or of a spec that this version's would refuse
 
 
 class Reconciler:
@@ -82,6 +85,7 @@ class Reconciler:
         self._observer = Observer(pods, depths, self._creation, now)
         self._memory: dict[Key, _Memory] = {}
         self._oldest = OldestEntries(depths, now)
+        self._definition = Definition(kube, runners, now)
         self.table = RunnerTable()  # for metrics
 
     async def reconcile(self, key: Key) -> float | None:
@@ -94,10 +98,10 @@ class Reconciler:
             self.table.forget(key)
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
-        if self._now() >= memory.resync_at or service_account(runner["spec"]) != memory.account:
+        spec = await self._checked_spec(key, runner, memory)
+        if self._now() >= memory.resync_at or self._pods.torn(key) or service_account(runner["spec"]) != memory.account:
             memory.resync_at = self._now() + await self._resync(key, runner)
         self.table.begins(key, runner, self._now())
-        spec = parse_spec(runner["spec"])
         verdict = await self._creation.check(key, runner, self._observer.places(key, runner))
         seen, decision, problem = await self._observer.observe(key, runner, spec)
         outcome, scaled = Outcome(), False
@@ -116,7 +120,25 @@ class Reconciler:
         await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        return AGAIN_SECONDS if outcome.stale else float(spec.poll_interval_seconds)
+        return AGAIN_SECONDS if outcome.stale or outcome.more else float(spec.poll_interval_seconds)
+
+    async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
+        """Go no further where the definition is older, or lets through what this version's would refuse.
+
+        Not to a condition either: that would store what an older definition has left.
+        """
+        try:
+            await self._definition.check(key)
+            spec = parse_spec(runner["spec"])
+        except (OutdatedDefinition, SpecInvalid) as error:
+            if error.message != memory.refusal_told:
+                memory.refusal_told = error.message
+                reason = "SpecInvalid" if isinstance(error, SpecInvalid) else "DefinitionOutdated"
+                note = f"{error.message}: {error.mend}"
+                await self._write_event(runner, reason, note, action="Refuse", kind="Warning")
+            raise
+        memory.refusal_told = ""
+        return spec
 
     async def _resync(self, key: Key, runner: Json) -> float:
         """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
@@ -158,11 +180,16 @@ class Reconciler:
         why = decision.create.reason if decision.create else decision.reason
         for reason, action, note in events.describe(outcome.created, why, outcome.done, depth):
             log.info("%s/%s: %s: %s", runner["metadata"]["namespace"], runner["metadata"]["name"], reason, note)
-            body = events.event(runner, self._now(), reason, note, action=action, instance=self._instance)
-            try:
-                await self._kube.create_event(runner["metadata"]["namespace"], body)
-            except KubeError as error:
-                log.warning("event not written: %s", error)
+            await self._write_event(runner, reason, note, action=action)
+
+    async def _write_event(
+        self, runner: Json, reason: str, note: str, *, action: str, kind: str = events.NORMAL
+    ) -> None:
+        body = events.event(runner, self._now(), reason, note, action=action, instance=self._instance, kind=kind)
+        try:
+            await self._kube.create_event(runner["metadata"]["namespace"], body)
+        except KubeError as error:
+            log.warning("event not written: %s", error)
 
     async def _report(
         self,
@@ -201,9 +228,12 @@ class Reconciler:
         if patch is None or now < memory.status_not_before:
             return
         try:
-            self._runners.put(await self._kube.patch_runner_status(key.namespace, key.name, patch))
+            written = await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"])
+            self._runners.put(written)
         except NotFound:
             return  # deleted meanwhile; the watch says so
+        except OutdatedDefinition:
+            self._definition.doubt()  # the next look tells of it
         except KubeError as error:  # scaling goes on without it
             log.warning("%s/%s: status not written: %s", *key, error)
             memory.status_not_before = now + RETRY_SECONDS

@@ -7,7 +7,8 @@ from typing import Any, Final
 from pynenc_operator import labels
 from pynenc_operator.model import Failures, Orphans, Trouble, WorkerPod, WorkerStatus
 from pynenc_operator.podspec import WORKER
-from pynenc_operator.runnerspec import BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
+from pynenc_operator.runnerspec import BrokerDownAction, BrokerDownFloor, Mode, RunnerSpec, ScaleUpLimit
+from pynenc_operator.specfields import Fields, check_pod_fields
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
@@ -16,6 +17,11 @@ type Json = dict[str, Any]
 _DISRUPTIONS: Final = frozenset({"Evicted", "NodeShutdown", "Terminated", "Preempting"})
 # A waiting container that is only on its way.
 _COMING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+# A worker's first report writes them all.
+_REPORT: Final = frozenset(
+    {contract.WORKER_STATE, contract.WORKER_STATE_SINCE, contract.ACTIVE_INVOCATIONS, contract.WORKER_VERSION}
+)
+_MOST_INVOCATIONS: Final = 1_000_000  # more than a worker can have at a time
 # The kubelet says the one while it tries and the other while it waits to try again.
 _SAME_TROUBLE: Final[Mapping[str | None, str]] = {"ErrImagePull": "ImagePullBackOff"}
 
@@ -35,6 +41,7 @@ def parse_pod(pod: Json) -> WorkerPod:
     finished = status.get("phase") in {"Succeeded", "Failed"}
     conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
     owner: Json = next((o for o in meta.get("ownerReferences", ()) if o.get("controller")), {})
+    created = parse_time(meta["creationTimestamp"])
     ended_at = terminated and terminated.get("finishedAt")
     started_at = (terminated or state.get("running") or {}).get("startedAt")
     return WorkerPod(
@@ -42,7 +49,7 @@ def parse_pod(pod: Json) -> WorkerPod:
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         owner_uid=owner.get("uid", ""),
-        created=parse_time(meta["creationTimestamp"]),
+        created=created,
         template_hash=meta.get("labels", {}).get(labels.TEMPLATE_HASH, ""),
         terminating="deletionTimestamp" in meta,
         ended=bool(terminated) or finished,
@@ -54,7 +61,7 @@ def parse_pod(pod: Json) -> WorkerPod:
         disrupted=conditions.get("DisruptionTarget") == "True" or status.get("reason") in _DISRUPTIONS,
         trouble=parse_trouble(status, state),
         ready=conditions.get("Ready") == "True",
-        status=parse_status(annotations),
+        status=parse_status(annotations, created),
         drain_request=annotations.get(contract.DRAIN_REQUEST) or None,
         drain_answer=annotations.get(contract.DRAIN_ANSWER) or None,
         recover=tuple(annotations.get(contract.RECOVER_RUNNERS, "").split()),
@@ -79,39 +86,60 @@ def parse_trouble(status: Json, state: Json) -> Trouble | None:
     return None
 
 
-def parse_status(annotations: Json) -> WorkerStatus | None:
-    """Read a worker's report; None where there is none, or none that makes sense."""
-    try:
-        return WorkerStatus(
-            last_update=parse_time(annotations[contract.WORKER_STATE_SINCE]),
-            active_count=int(annotations.get(contract.ACTIVE_INVOCATIONS, "0")),
-            state=contract.WorkerState(annotations[contract.WORKER_STATE]),
-        )
-    except (KeyError, ValueError):
+def parse_status(annotations: Json, created: float) -> WorkerStatus | None:
+    """Read a worker's report; None where there is none. What in it makes no sense is read as that it may be busy."""
+    if annotations.keys().isdisjoint(_REPORT):
         return None
+    try:
+        state = contract.WorkerState(annotations.get(contract.WORKER_STATE, ""))
+    except ValueError:
+        state = contract.WorkerState.ACTIVE
+    try:
+        since = parse_time(annotations.get(contract.WORKER_STATE_SINCE, ""))
+    except (ValueError, OverflowError, OSError):
+        since = created
+        state = contract.WorkerState.ACTIVE if state is contract.WorkerState.IDLE else state
+    try:
+        active = int(annotations.get(contract.ACTIVE_INVOCATIONS, "0"))
+    except ValueError:
+        active = _MOST_INVOCATIONS
+    return WorkerStatus(since, min(max(active, 0), _MOST_INVOCATIONS), state)
 
 
 def parse_spec(spec: Json) -> RunnerSpec:
-    """Read what bears on scaling of a MultiThreadRunner's spec; the CRD has set the defaults."""
-    scale_up, broker_down = spec.get("scaleUp"), spec.get("onBrokerDown", {})
+    """Read what bears on scaling of a MultiThreadRunner's spec, and check the rest; the CRD has set the defaults.
+
+    :raises SpecInvalid: a field is not what the CRD of this version allows
+    """
+    fields = Fields(spec)
+    check_pod_fields(fields)
+    broker_down = fields.maybe_within("onBrokerDown")
     return RunnerSpec(
-        min_replicas=spec["minReplicas"],
-        max_replicas=spec["maxReplicas"],
-        enforce_max_replicas=spec["enforceMaxReplicas"],
-        max_threads=spec["maxThreads"],
-        idle_timeout_seconds=spec["idleTimeoutSeconds"],
-        pin=spec.get("replicas"),
-        mode=Mode(spec["mode"]),
-        poll_interval_seconds=spec["pollIntervalSeconds"],
-        drain_timeout_seconds=spec["drainTimeoutSeconds"],
-        start_deadline_seconds=spec.get("startDeadlineSeconds"),
-        scale_up=ScaleUpLimit(scale_up["maxPods"], scale_up["periodSeconds"]) if scale_up else None,
-        broker_down=BrokerDownFloor(broker_down["replicas"], broker_down["afterSeconds"])
-        if broker_down.get("action") == "Replicas"
-        else None,
-        failed_pods_history_limit=spec["failedPodsHistoryLimit"],
-        max_surge=spec["rollout"]["maxSurge"],
+        min_replicas=fields.integer("minReplicas"),
+        max_replicas=fields.integer("maxReplicas"),
+        enforce_max_replicas=fields.boolean("enforceMaxReplicas"),
+        max_threads=fields.integer("maxThreads", 1),
+        idle_timeout_seconds=fields.integer("idleTimeoutSeconds", 1),
+        pin=fields.integer("replicas") if "replicas" in fields else None,
+        mode=fields.one_of("mode", Mode),
+        poll_interval_seconds=fields.integer("pollIntervalSeconds", 1),
+        drain_timeout_seconds=fields.integer("drainTimeoutSeconds", 1),
+        start_deadline_seconds=fields.integer("startDeadlineSeconds", 1) if "startDeadlineSeconds" in fields else None,
+        scale_up=_parse_scale_up(fields.within("scaleUp")) if "scaleUp" in fields else None,
+        broker_down=_parse_broker_down(broker_down) if "action" in broker_down else None,
+        failed_pods_history_limit=fields.integer("failedPodsHistoryLimit"),
+        max_surge=fields.within("rollout").integer("maxSurge"),
     )
+
+
+def _parse_scale_up(fields: Fields) -> ScaleUpLimit:
+    return ScaleUpLimit(fields.integer("maxPods", 1), fields.integer("periodSeconds", 1))
+
+
+def _parse_broker_down(fields: Fields) -> BrokerDownFloor | None:
+    if fields.one_of("action", BrokerDownAction) is BrokerDownAction.HOLD:
+        return None
+    return BrokerDownFloor(fields.integer("replicas"), fields.integer("afterSeconds"))
 
 
 def parse_failures(status: Json) -> Failures | None:

@@ -4,6 +4,7 @@ Every count is kept here and nowhere else, so that it goes when the runner goes.
 its first look has happened before it came, and is not counted again.
 """
 
+import math
 from collections import Counter as Amounts
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -181,7 +182,8 @@ class RunnerRecord:
         self._drained.add(pod.uid)
         if count:
             self.counts["pod_drains", drain_result(pod, self.drain_timeout)] += 1
-            self.drain.observe(now - pod.drain.asked)
+            if math.isfinite(pod.drain.asked):
+                self.drain.observe(now - pod.drain.asked)
 
     def _forget_gone(self) -> None:
         there = self._pods.keys()

@@ -12,6 +12,13 @@ class Mode(StrEnum):
     SHADOW = "Shadow"
 
 
+class BrokerDownAction(StrEnum):
+    """What is done while the broker can't be reached."""
+
+    HOLD = "Hold"
+    REPLICAS = "Replicas"
+
+
 @dataclass(frozen=True, slots=True)
 class ScaleUpLimit:
     """At most `max_pods` pods created for demand in any `period_seconds`."""

@@ -1,6 +1,8 @@
-"""What kopf asks of the API server, for metrics: each of its requests, and watches that had to begin again.
+"""What kopf asks of the API server: for metrics each of its requests, and watches that had to begin again.
 
-aiohttp tells of its requests; kopf itself tells nobody that a watch broke.
+aiohttp tells of its requests; kopf itself tells nobody that a watch broke. Where it could not go on from where it was
+(410 Gone), kopf lists everything again, which names what there is, and of what has been deleted meanwhile it says
+nothing: that is a gap.
 """
 
 import time
@@ -30,11 +32,19 @@ class WatchTrace:
     """Follows the requests of one kopf session after the other."""
 
     def __init__(
-        self, on_request: RequestHook, on_watch: WatchHook, monotonic: Callable[[], float] = time.monotonic
+        self,
+        on_request: RequestHook,
+        on_watch: WatchHook,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        on_gap: Callable[[], object] = lambda: None,
     ) -> None:
+        """`on_gap`: told, from kopf's thread, that a deletion may have been missed for good."""
         self._on_request = on_request
         self._on_watch = on_watch
+        self._on_gap = on_gap
         self._monotonic = monotonic
+        self._listed: set[str] = set()  # paths
         self._begun: dict[str, float] = {}  # when each path's watch last began
 
     def config(self) -> aiohttp.TraceConfig:
@@ -60,6 +70,10 @@ class WatchTrace:
         self, _: aiohttp.ClientSession, context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
     ) -> None:
         self._tell(context, str(request.response.status))
+        if context.verb == "list" and request.response.ok and "continue" not in request.url.query:
+            if request.url.path in self._listed:
+                self._on_gap()
+            self._listed.add(request.url.path)
 
     async def _failed(
         self, _: aiohttp.ClientSession, context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams

@@ -29,7 +29,7 @@ class WorkQueue[K: Hashable]:
         work: Work[K],
         *,
         workers: int,
-        expected: type[Exception],
+        expected: type[Exception] | tuple[type[Exception], ...],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`expected`: errors that the outside causes; others are bugs, and logged with their traceback."""

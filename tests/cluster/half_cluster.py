@@ -32,14 +32,22 @@ class HalfCluster:
     """A context manager; use it from the thread that outlives it, since its servers end with the thread that entered.
 
     `server` is the API's URL, `ca_file` its authority, `admin_token` a bearer token of group system:masters,
-    `kubeconfig` a file with all three, and `audit_log` has a JSON line for every answered request.
+    `kubeconfig` a file with all three, and `audit_log` has a JSON line for every answered request. `etcd` is the URL of
+    its etcd, `certificate` and `key` are what the API server shows of itself.
     """
 
     server: str
     ca_file: Path
+    certificate: Path
+    key: Path
+    etcd: str
     admin_token: str
     kubeconfig: Path
     audit_log: Path
+
+    def __init__(self, *api_server: str) -> None:
+        """`api_server`: more of its command line."""
+        self._more = api_server
 
     def __enter__(self) -> Self:
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -113,7 +121,7 @@ class HalfCluster:
         folder.mkdir()
         authority = Authority(folder / "pki")
         hosts = ["DNS:localhost", "IP:127.0.0.1", f"IP:{API_SERVICE_IP}"]
-        certificate, key = authority.server("kube-apiserver", hosts)
+        self.certificate, self.key = authority.server("kube-apiserver", hosts)
         self.ca_file = authority.certificate
         self.audit_log = folder / "audit.log"
         self.admin_token = secrets.token_urlsafe(24)
@@ -127,12 +135,13 @@ class HalfCluster:
             folder / "admin.kubeconfig", server=self.server, authority=self.ca_file, user=user
         )
         etcd = Etcd(folder / "etcd", client_port, peer_port)
+        self.etcd = etcd.endpoint
         api = ApiServer(
-            etcd=etcd.endpoint,
+            etcd=self.etcd,
             bind="127.0.0.1",
             port=port,
-            certificate=certificate,
-            key=key,
+            certificate=self.certificate,
+            key=self.key,
             client_authority=authority.certificate,
             signing_key=signing_key(folder / "pki" / "service-accounts.key"),
             audit_policy=write_audit_policy(folder / "audit-policy.json"),
@@ -140,7 +149,7 @@ class HalfCluster:
         )
         self._run("etcd", etcd.command(command("etcd")), folder)
         # No endpoint for the `kubernetes` Service: the API server refuses to advertise a loopback address.
-        more = ("--token-auth-file", str(tokens), "--endpoint-reconciler-type", "none")
+        more = ("--token-auth-file", str(tokens), "--endpoint-reconciler-type", "none", *self._more)
         self._run("kube-apiserver", api.command(command("kube-apiserver"), *more), folder)
         self._wait_until_ready(folder)
 

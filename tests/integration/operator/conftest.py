@@ -1,7 +1,9 @@
 """The operator's I/O against a real API server: connections to it, and pods to write to."""
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from pynenc_operator.clock import Clock
 from pynenc_operator.kube import Kube
 from pynenc_operator.kube_connection import Connection
 from tests.cluster.half_cluster import HalfCluster
+from tests.integration.operator.operator_process import Operator
+from tests.integration.operator.rest import Api
 
 type Json = dict[str, Any]
 
@@ -49,6 +53,28 @@ def create_worker(kube: Kube, namespace: str) -> Callable[[str], Awaitable[Json]
         return await kube.create_pod(namespace, worker_pod(name))
 
     return create
+
+
+@pytest.fixture
+def api(crd_installed: HalfCluster, namespace: str) -> Iterator[Api]:
+    api = Api(crd_installed, namespace)
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def operator(crd_installed: HalfCluster, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    crd_installed.kubectl("create", "clusterrole", "workers", "--verb=get", "--resource=pods", check=False)
+    operator = Operator(crd_installed, namespace, tmp_path)
+    yield operator
+    operator.end()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        yield f"redis://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def worker_pod(name: str) -> Json:

@@ -25,8 +25,9 @@ class Operator:
         folder: Path,
         program: tuple[str, ...] = ("-m", "pynenc_operator"),
         kubeconfig: Path | None = None,
+        **more: str,
     ) -> None:
-        """`program`: Python's arguments; `kubeconfig`: another way to the API server than the direct one."""
+        """`program`: Python's arguments; `kubeconfig`: another way to the API server; `more`: of its environment."""
         self.namespace = namespace
         self._log = folder / "operator.log"
         settings = {
@@ -42,7 +43,7 @@ class Operator:
             self.process = subprocess.Popen(
                 [sys.executable, *program],
                 cwd=folder,
-                env=os.environ | settings,
+                env=os.environ | settings | more,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,13 +26,6 @@ def count(broker: Any, backend: Backend) -> int:  # noqa: ARG001
 def _plugins() -> None:
     """As the operator does at its start."""
     load_plugins()
-
-
-@pytest.fixture
-def black_hole() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
-        yield f"redis://127.0.0.1:{listening.getsockname()[1]}"
 
 
 async def test_fifty_runners_of_a_dead_server_do_not_delay_one_of_a_good_one(

@@ -168,8 +168,9 @@ async def test_a_runners_status_is_merged_and_its_spec_is_safe(
 ) -> None:
     crd_installed.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(runner()))
     [before] = await kube.list_runners(namespace)
-    await kube.patch_runner_status(namespace, "reports", {"replicas": 1, "queueDepth": 7})
-    after = await kube.patch_runner_status(namespace, "reports", {"replicas": 2, "queueDepth": None})
+    await kube.patch_runner_status(namespace, "reports", {"replicas": 1, "queueDepth": 7}, before["spec"])
+    outdated = {**before["spec"], "maxReplicas": 99}
+    after = await kube.patch_runner_status(namespace, "reports", {"replicas": 2, "queueDepth": None}, outdated)
     assert (after["status"]["replicas"], "queueDepth" in after["status"]) == (2, False)
     assert after["spec"] == before["spec"]
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
@@ -178,7 +179,7 @@ async def test_a_runners_status_is_merged_and_its_spec_is_safe(
         (r["metadata"]["name"], r["metadata"]["namespace"]) for r in await kube.list_runners(None)
     }
     with pytest.raises(NotFound):
-        await kube.patch_runner_status(namespace, "gone", {"replicas": 1})
+        await kube.patch_runner_status(namespace, "gone", {"replicas": 1}, before["spec"])
 
 
 async def test_an_event_is_written(kube: Kube, namespace: str) -> None:

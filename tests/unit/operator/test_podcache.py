@@ -23,6 +23,11 @@ def version(number: int, *, uid: str = "pod-uid", **annotations: str | None) -> 
     return body
 
 
+def unheard() -> dict[str, Any]:
+    """The pod before its worker's first report."""
+    return version(1, worker_state=None, worker_state_since=None, active_invocations=None)
+
+
 def shown(cache: PodCache, kind: str, body: dict[str, Any], now: float = NOW) -> Key | None:
     return cache.apply_event({"type": kind, "object": body}, now)
 
@@ -36,9 +41,29 @@ def test_a_runner_is_woken_only_for_what_matters() -> None:
     assert cache.of(KEY) == ()
 
 
+def test_a_pod_whose_label_is_taken_off_is_gone_and_watched_over_until_it_is_put_back() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1, worker_state="active"))
+    bare = version(2, worker_state="active")
+    del bare["metadata"]["labels"]["pynenc.org/runner"]
+    assert shown(cache, "MODIFIED", bare) == KEY
+    assert cache.of(KEY) == ()
+    assert [one.uid for one in cache.vanished(KEY)] == ["pod-uid"]
+    assert shown(cache, "MODIFIED", bare) is None
+    elsewhere = version(3, worker_state="active")
+    elsewhere["metadata"]["labels"]["pynenc.org/runner"] = "other"
+    other = Key("shop", "other")
+    assert shown(cache, "MODIFIED", elsewhere) == other
+    assert [view.uid for view in cache.of(other)] == ["pod-uid"]
+    assert shown(cache, "MODIFIED", version(4, worker_state="active")) == other
+    assert cache.of(other) == ()
+    assert [view.uid for view in cache.of(KEY)] == ["pod-uid"]
+    assert cache.vanished(KEY) == ()
+
+
 def test_the_cache_learns_how_long_a_start_takes() -> None:
     cache = PodCache()
-    silent = version(1, worker_state=None)
+    silent = unheard()
     created = 1767225600.0
     shown(cache, "ADDED", silent, created + 1)
     assert cache.take_start(KEY) is None
@@ -51,6 +76,21 @@ def test_a_list_removes_what_the_watch_has_missed() -> None:
     cache = PodCache()
     shown(cache, "ADDED", version(1))
     cache.replace(KEY, [], cache.list_begins(KEY), NOW)
+    assert cache.of(KEY) == ()
+
+
+def test_after_a_gap_of_the_watch_a_slice_is_torn_until_a_list_that_began_later() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    assert not cache.torn(KEY)
+    cache.watch_had_a_gap()
+    assert cache.torn(KEY)
+    known = cache.list_begins(KEY)
+    cache.watch_had_a_gap()
+    cache.replace(KEY, [version(1)], known, NOW)
+    assert cache.torn(KEY)
+    cache.replace(KEY, [], cache.list_begins(KEY), NOW)
+    assert not cache.torn(KEY)
     assert cache.of(KEY) == ()
 
 
@@ -99,7 +139,7 @@ def test_a_worker_that_went_without_a_word_is_remembered_until_it_is_settled() -
 
 def test_who_drained_or_never_reported_left_nothing_behind() -> None:
     cache = PodCache()
-    for number, body in enumerate((version(1, worker_state="drained"), version(1, worker_state=None))):
+    for number, body in enumerate((version(1, worker_state="drained"), unheard())):
         body["metadata"]["uid"] = str(number)
         shown(cache, "ADDED", body)
         shown(cache, "DELETED", body)

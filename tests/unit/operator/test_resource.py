@@ -1,9 +1,12 @@
 """Reading objects into words."""
 
+import math
 from typing import Any
 
 import pytest
 
+from pynenc_operator.model import Observation, WorkerStatus
+from pynenc_operator.pool import classify
 from pynenc_operator.resource import parse_pod, parse_spec, parse_time
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, ScaleUpLimit
 from pynenc_worker.contract import WorkerState
@@ -19,11 +22,46 @@ def test_a_report_is_read_from_annotations() -> None:
     assert (view.container_started, view.ready, view.ended, view.owner_uid) == (True, True, False, "runner-uid")
 
 
-@pytest.mark.parametrize("broken", [{"pynenc.org/worker-state": "asleep"}, {"pynenc.org/worker-state-since": "noon"}])
-def test_a_report_that_makes_no_sense_is_none(broken: dict[str, str]) -> None:
+def test_a_pod_that_has_said_nothing_has_no_report() -> None:
     body = pod()
-    body["metadata"]["annotations"].update(broken)
+    body["metadata"]["annotations"] = {"pynenc.org/drain-request": "idle.1"}
     assert parse_pod(body).status is None
+
+
+def test_a_busy_pod_whose_state_was_taken_away_is_still_busy() -> None:
+    body = pod()
+    body["metadata"]["annotations"] = {"pynenc.org/worker-version": "0.1.0"}
+    assert parse_pod(body).status == WorkerStatus(CREATED, 0, WorkerState.ACTIVE)
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "state", "since", "active"),
+    [
+        ({"worker-state": "asleep"}, WorkerState.ACTIVE, CREATED + 10.5, 0),
+        ({"worker-state-since": "noon"}, WorkerState.ACTIVE, CREATED, 0),
+        ({"worker-state-since": "0001-01-01T00:00:00"}, WorkerState.ACTIVE, CREATED, 0),
+        ({"worker-state": "drained", "worker-state-since": ""}, WorkerState.DRAINED, CREATED, 0),
+        ({"active-invocations": "9" * 5000}, WorkerState.IDLE, CREATED + 10.5, 1_000_000),
+        ({"active-invocations": "NaN"}, WorkerState.IDLE, CREATED + 10.5, 1_000_000),
+        ({"active-invocations": "-3"}, WorkerState.IDLE, CREATED + 10.5, 0),
+    ],
+)
+def test_what_makes_no_sense_in_a_report_is_read_as_that_it_may_be_busy(
+    nonsense: dict[str, str], state: WorkerState, since: float, active: int
+) -> None:
+    body = pod()
+    body["metadata"]["annotations"].update({f"pynenc.org/{key}": value for key, value in nonsense.items()})
+    assert parse_pod(body).status == WorkerStatus(since, active, state)
+
+
+@pytest.mark.parametrize("request_", ["idle.1", "x", "idle.", "idle.1e9", "idle." + "9" * 400, "template.-5", "\0"])
+def test_nothing_is_overdue_by_a_request_to_leave_that_nobody_here_made(request_: str) -> None:
+    body = pod()
+    body["metadata"]["annotations"]["pynenc.org/drain-request"] = request_
+    view = parse_pod(body)
+    assert view.drain
+    assert view.drain.asked == math.inf
+    assert not classify(parse_spec(runner()["spec"]), Observation((view,), None, "abc"), CREATED + 10**6).silent
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_each_pod_is_in_one_state() -> None:
         active("d"),
         reporting("e", WorkerState.DRAINING, drain_request=f"idle.{NOW * 1000:.0f}"),
         reporting("f", WorkerState.DRAINED, drain_request=f"idle.{NOW * 1000:.0f}"),
-        active("g", drain_request="idle.1000"),
+        active("g", created=NOW - 9000, drain_request=f"idle.{(NOW - 8000) * 1000:.0f}"),
         idle("h", terminating=True),
         active("i", ended=True),
     )

@@ -57,7 +57,10 @@ class SimulatedKube(Kube):
         changes = dict(annotations)
         return await self._ask("patch", lambda: self._server.annotate_pod(name, changes, self._who, resource_version))
 
-    async def patch_runner_status(self, namespace: str, name: str, status: Json) -> Json:  # noqa: ARG002
+    async def try_runner_fields(self, namespace: str, name: str, fields: Json) -> None:
+        """The definition is this operator's."""
+
+    async def patch_runner_status(self, namespace: str, name: str, status: Json, spec: Json) -> Json:  # noqa: ARG002
         return await self._ask("patch", lambda: self._server.patch_runner_status(status, self._who))
 
     async def create_event(self, namespace: str, body: Json) -> Json:  # noqa: ARG002
