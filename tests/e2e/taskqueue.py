@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from tests.cluster.paths import ROOT
 from tests.e2e.kubernetes import wait_until
 
 type Json = dict[str, Any]
-type Task = tuple[str, float, str]  # short or long, seconds, name
+type Task = tuple[str, float, str]  # short, long or stray (see stray.py), seconds, name
 
 APP_ID = "reports"
 ENDING = "e2e:ending"  # a Redis set: the names of tasks that may end, see usercode.WAITS
+_RETRY = Retry(ConstantBackoff(0.2), 5)  # of a story that breaks the connections of all
 # What a task goes through that is taken once and never given back.
 UNDISTURBED = ["registered", "pending", "running", "success"]
 
@@ -28,7 +31,7 @@ class TaskQueue:
     """The app `reports` on a Redis."""
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=10)
+        self._redis = Redis.from_url(url, socket_timeout=10, retry=_RETRY)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._producer = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.producer"],
@@ -86,6 +89,11 @@ class TaskQueue:
         """How many invocations stand as taken or running."""
         index = f"__pynenc__:{APP_ID}:orchestrator:status"
         return sum(int(self._redis.scard(f"{index}:{status}")) for status in ("pending", "running"))
+
+    def names(self, of: str) -> list[str]:
+        """What a module of usercode has noted in a Redis list."""
+        found = self._redis.lrange(of, 0, -1)
+        return [entry.decode() if isinstance(entry, bytes) else entry for entry in found]
 
     def length(self) -> int:
         return int(self._redis.llen(f"__pynenc__:{APP_ID}:broker:default_queue"))

@@ -42,13 +42,12 @@ for ours, theirs in (
 RECOVERING = "e2e:recovering"
 # Takes so long to import that one can meet it there.
 SLOW = "import time\ntime.sleep(30)\n" + WORKING
+LONG = WORKING[WORKING.index("@app.task\ndef long") : WORKING.index("def work")]
 # A task does what its name begins with; `long` is a task that this module lacks.
 ODD = (
-    WORKING.replace("    time.sleep(seconds)\n", "    oddly(name, seconds)\n")
+    WORKING.replace("    time.sleep(seconds)\n", "    oddly(name, seconds)\n").replace(LONG, "")
     + """
 import ctypes, signal, sys
-
-del long
 
 
 def oddly(name: str, seconds: float) -> None:
@@ -60,7 +59,7 @@ def oddly(name: str, seconds: float) -> None:
     if kind == "dies" and str(records.lrange(EXECUTIONS, 0, -1)).count(name) == 1:
         os._exit(3)
     if kind == "deaf":
-        ctypes.CDLL(None).signal(int(signal.SIGTERM), 1)  # SIG_IGN, for the whole process
+        ctypes.CDLL(None).signal(int(signal.SIGTERM), ctypes.c_void_p(1))  # SIG_IGN, for the whole process
     if kind == "holds":
         ctypes.PyDLL(None).sleep(int(seconds))  # PyDLL keeps the GIL: no other thread of the process runs
     else:
@@ -86,7 +85,7 @@ RedisOrchestrator.get_running_invocations_for_recovery = slowly
 """
 )
 assert GROWS != WORKING != WAITS
-assert ODD.count('oddly(name, seconds)') == 1
+assert ODD.count("oddly(name, seconds)") == 1
 
 
 def write(pool: Pool, source: str) -> None:
@@ -100,3 +99,11 @@ def template(**worker: Any) -> Json:
     mount = {"name": "tasks", "mountPath": "/app/reports/tasks.py", "subPath": "tasks.py"}
     container = {"name": "worker", "volumeMounts": [mount], **worker}
     return {"spec": {"containers": [container], "volumes": [{"name": "tasks", "configMap": {"name": "tasks"}}]}}
+
+
+def hold(pool: Pool, *names: str, source: str = WAITS, **spec: Any) -> None:
+    """As many busy workers as there are tasks; each task runs until TaskQueue.let_end names it."""
+    write(pool, source)
+    pool.apply(**{"template": template(), **spec})
+    pool.enqueue(*(("long", 0, name) for name in names))
+    pool.until_begun(*names)
