@@ -154,7 +154,6 @@ class DrainableThreadRunner(WaitingThreadRunner):
             self._ready = True
         if self.claims:
             self._settle()
-        self._taking = True  # before the look at the drain: the reporter says drained only when it is not set
         try:
             self._take()
         finally:
@@ -169,7 +168,9 @@ class DrainableThreadRunner(WaitingThreadRunner):
         rested = 0.0 if self.threads else time.monotonic() - self._last_ended
         if free < 1 or not self._may_take(rested):
             return
-        draining = self._drain.active
+        if not (draining := self._drain.active):  # else a worker that has drained would now and then unsay it
+            self._taking = True  # before the look that counts: until it is over the reporter does not say drained
+            draining = self._drain.active
         self.claims.watch()
         if draining:
             source = self.waiting.take(free)
