@@ -42,8 +42,10 @@ def _worker(name: str, now: float, state: WorkerState, **fields: Any) -> WorkerP
     return _pod(name, now, status=WorkerStatus(now, 1, state), **{**values, **fields})
 
 
-def _asked(at: float) -> str:
-    return DrainRequest(DrainCause.IDLE, at).id
+def _asked(name: str, now: float, state: WorkerState, ago: float) -> WorkerPod:
+    """A worker that was asked to leave so long ago, a minute after its creation."""
+    request = DrainRequest(DrainCause.IDLE, now - ago)
+    return _worker(name, now, state, drain_request=request.id, created=request.asked - 60)
 
 
 def _pool(number: int, now: float) -> Iterator[WorkerPod]:
@@ -52,10 +54,10 @@ def _pool(number: int, now: float) -> Iterator[WorkerPod]:
     yield _pod(f"new-{number}", now, container_started=True)
     yield _worker(f"new-{number - 1}", now, WorkerState.IDLE, recovered=(f"dead-{number}",))
     yield _worker("active", now, WorkerState.ACTIVE)
-    yield _worker(f"draining-{number}", now, WorkerState.DRAINING, drain_request=_asked(now - 5))
-    yield _worker(f"drained-{number}", now, WorkerState.DRAINED, drain_request=_asked(now - 20))
-    yield _worker(f"slow-{number}", now, WorkerState.DRAINED, drain_request=_asked(now - DRAIN_TIMEOUT))
-    yield _worker("silent", now, WorkerState.ACTIVE, drain_request=_asked(now - 600))
+    yield _asked(f"draining-{number}", now, WorkerState.DRAINING, 5)
+    yield _asked(f"drained-{number}", now, WorkerState.DRAINED, 20)
+    yield _asked(f"slow-{number}", now, WorkerState.DRAINED, DRAIN_TIMEOUT)
+    yield _asked("silent", now, WorkerState.ACTIVE, 600)
     yield _worker("terminating", now, WorkerState.ACTIVE, terminating=True)
     for reason in ("ImagePullBackOff", "CreateContainerConfigError"):
         yield _pod(f"{reason}-{number}", now, trouble=Trouble(reason, "the platform's own words"))
