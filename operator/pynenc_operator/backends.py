@@ -25,6 +25,10 @@ _REDIS_TUNING: Final = frozenset(
     }
 )
 
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+# A cloud's metadata service where it is not on a link-local address: Amazon's by IPv6.
+_METADATA: Final = frozenset({ipaddress.IPv6Address("fd00:ec2::254")})
+
 # By the names of an exception's class and its bases, so that no plugin has to be there.
 _AUTHENTICATION: Final = frozenset({"AuthenticationError", "AuthenticationWrongNumberOfArgsError", "NoPermissionError"})
 _TIMEOUTS: Final = frozenset({"TimeoutError"})
@@ -130,8 +134,8 @@ def in_namespace(url: str, namespace: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{credentials}{at}{host}.{namespace}.svc{port}"))
 
 
-def checked_redis_url(url: str) -> tuple[str, str]:
-    """The URL without what only tunes a client, and its host; BrokerError if something in it isn't known."""
+def checked_redis_url(url: str) -> str:
+    """The URL without what only tunes a client; BrokerError if something in it isn't known."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -148,15 +152,25 @@ def checked_redis_url(url: str) -> tuple[str, str]:
         if name not in _REDIS_OPTIONS | _REDIS_TUNING:
             raise _refused(f"its URL has another option than {', '.join(sorted(_REDIS_OPTIONS | _REDIS_TUNING))}")
     kept = urlencode([(name, value) for name, value in options if name in _REDIS_OPTIONS])
-    return urlunsplit(parts._replace(query=kept, fragment="")), host
+    return urlunsplit(parts._replace(query=kept, fragment=""))
 
 
 def is_local(address: str) -> bool:
-    """Whether an IP address leads to the operator's own pod or node, or to no one host."""
+    """Whether an IP address leads to the operator's own pod or node, or to no one host.
+
+    One that a gateway may translate into an IPv4 address counts as that one.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        embedded = (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ()))
+        if ip in _NAT64 or int(ip) >> 32 == 0:  # the latter is what was once an IPv4-compatible address
+            embedded = (*embedded, ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        return _is_local(ip) or any(map(_is_local, filter(None, embedded)))
+    return _is_local(ip)
+
+
+def _is_local(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast or ip in _METADATA
 
 
 def refused_as_local() -> BrokerError:

@@ -9,7 +9,6 @@ After the rest one of them tries, and the others rest on until it has an answer.
 """
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -28,10 +27,9 @@ from pynenc_operator.backends import (
     BrokerErrorKind,
     cause_of,
     checked_redis_url,
-    is_local,
     kind_of,
-    refused_as_local,
 )
+from pynenc_operator.redisconnection import check_addresses
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
@@ -169,6 +167,8 @@ class BackendSource:
     def _answer(self, backend: Backend, question: Question[Any], now: float) -> Any:  # noqa: ANN401
         """In a thread. Whatever goes wrong there is the backend's error, and only its class is told."""
         try:
+            if backend.kind is BackendKind.SQLITE:
+                _refuse_strange_file(Path(backend.url))  # each time: who can write to the volume may have changed it
             client = self._clients.get(backend)
             if client is None:
                 client = self._clients[backend] = _Client(self._connect(backend), now)
@@ -181,19 +181,18 @@ class BackendSource:
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401 - a broker, of either line of pynenc
         if backend.kind is BackendKind.REDIS:
-            url, host = checked_redis_url(backend.url)
-            if not self._allow_local:
-                _refuse_local(host)
-            return _broker(
+            broker = _broker(
                 backend,
                 broker_cls="RedisBroker",
-                redis_url=url,
+                redis_url=checked_redis_url(backend.url),
                 socket_timeout=_SOCKET_SECONDS,
                 socket_connect_timeout=_SOCKET_SECONDS,
                 redis_pool_max_connections=_MOST_COUNTS_OF_A_SERVER,  # one pool serves all apps of a URL
             )
+            if not self._allow_local:
+                check_addresses(broker.client.connection_pool)
+            return broker
         if backend.kind is BackendKind.SQLITE:
-            _refuse_strange_file(Path(backend.url))
             return _broker(backend, broker_cls="SQLiteBroker", sqlite_db_path=backend.url)
         raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
 
@@ -223,11 +222,6 @@ def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
     # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
     settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
     return Pynenc(config_values=settings).broker
-
-
-def _refuse_local(host: str) -> None:
-    if any(is_local(str(address[4][0])) for address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)):
-        raise refused_as_local()
 
 
 def _refuse_strange_file(path: Path) -> None:

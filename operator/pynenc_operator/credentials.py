@@ -79,7 +79,11 @@ class Credentials:
 
     async def _url(self, key: Key, kind: BackendKind, how: Json) -> str:
         if kind is BackendKind.SQLITE:
-            return str(self._sqlite_dir / key.namespace / how["path"])
+            folder = self._sqlite_dir / key.namespace
+            path = folder / how["path"]
+            if not path.is_relative_to(folder) or ".." in path.parts:  # the schema allows neither: it may be another's
+                raise CredentialsError("spec.backend.sqlite.path leads out of the folder of its namespace")
+            return str(path)
         if "url" in how:
             return _reachable(how["url"], key.namespace, "spec.backend")
         return await self._url_of_secret(key, how)

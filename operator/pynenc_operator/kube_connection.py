@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from pynenc_operator.clock import Clock
-from pynenc_operator.kube_errors import KubeError, Unavailable, from_answer
+from pynenc_operator.kube_errors import Invalid, KubeError, Unavailable, from_answer
 
 type Json = dict[str, Any]
 # verb, resource, HTTP status or what came instead of one, seconds
@@ -34,6 +35,8 @@ _FIRST_PAUSE_SECONDS: Final = 0.2
 _UNAUTHORIZED: Final = 401
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
+# What can be one segment of a path: the author of a runner chooses some names, and `../..` would lead elsewhere.
+_NAME: Final = re.compile(r"(?!\.{1,2}$)[-._:A-Za-z0-9]+")
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -63,6 +66,11 @@ class Call:
     body: Json | None = None
     content_type: str = "application/json"
     repeat: Repeat = Repeat.NEVER
+
+    def __post_init__(self) -> None:
+        for named in (self.namespace, self.name):
+            if named is not None and not _NAME.fullmatch(named):
+                raise Invalid("no object can have this name", verb=self.verb, resource=self.resource, name=repr(named))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pynenc import Pynenc
 from pynenc.broker.base_broker import BaseBroker
@@ -23,6 +23,11 @@ from pynenc.util.subclasses import get_all_subclasses, get_subclass
 
 from pynenc_worker import contract
 from pynenc_worker.config import ConfigError, WorkerConfig
+
+NO_URL: Final = (
+    "the backend's URL can't be used: it has to look like redis://user:password@host:6379/0, with special characters "
+    "in user and password as %XX"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ def read_url(config: WorkerConfig) -> str:
         url = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         url = config.backend_url
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}): check the Secret's volume") from None
     if not url:
         raise ConfigError(f"the backend's URL is missing: neither {file} nor {contract.ENV_BACKEND_URL} has one")
@@ -132,15 +137,22 @@ def read_url(config: WorkerConfig) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """The URL with user and password left out.
+    """The URL with user and password left out, wherever they stand.
 
-    :raises ConfigError: it is no URL
+    :raises ConfigError: it is no URL; a parser's own words would tell parts of it
     """
     try:
         parts = urlsplit(url)
+        host, _, database = parts.hostname, parts.port, parts.path.strip("/")
+        known = bool(host) and (not database or database.isdecimal())
     except ValueError:
-        raise ConfigError("the backend's URL can't be read: it has to look like redis://host:6379/0") from None
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        known = False
+    if not known:
+        raise ConfigError(NO_URL)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    options = [option for option in options if option[0] not in ("username", "password")]
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=address, query=urlencode(options), fragment=""))
 
 
 def derive_environment(backend: Backend, url: str, environ: MutableMapping[str, str]) -> None:

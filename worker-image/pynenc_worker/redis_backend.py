@@ -15,6 +15,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, s
 from pynenc_redis.conf.config_redis import ConfigRedis
 from pynenc_redis.util import mongo_client
 
+from pynenc_worker.backend import NO_URL
 from pynenc_worker.config import ConfigError
 from pynenc_worker.index import InvocationIndex
 
@@ -46,8 +47,16 @@ def _options(url: str) -> dict[str, str]:
 
 
 def use_credentials(public_url: str, read_url: Callable[[], str]) -> None:
-    """Make the plugin's process-wide pool for `public_url`, which names no password, before anything uses it."""
-    if not set(_options(read_url())) & {"username", "password"}:
+    """Make the plugin's process-wide pool for `public_url`, which names no password, before anything uses it.
+
+    :raises ConfigError: the client refuses the URL; its own words would tell parts of it
+    """
+    try:
+        options = _options(read_url())
+        redis.ConnectionPool.from_url(public_url).make_connection()  # which checks its options, and connects to nothing
+    except (ValueError, TypeError, redis.RedisError):
+        raise ConfigError(NO_URL) from None
+    if not set(options) & {"username", "password"}:
         return
     conf = ConfigRedis()
     mongo_client._REDIS_POOLS[public_url] = redis.ConnectionPool.from_url(  # noqa: SLF001 - the plugin offers no other way

@@ -1,0 +1,102 @@
+"""Which addresses and URLs the operator connects to, and which it refuses without a word on the network."""
+
+import pytest
+
+from pynenc_operator.backends import BrokerError, BrokerErrorKind, checked_redis_url, is_local
+
+LOCAL = [
+    "127.0.0.1",
+    "127.255.255.254",
+    "0.0.0.0",  # noqa: S104 - nothing is bound
+    "169.254.169.254",
+    "224.0.0.1",
+    "::",
+    "::1",
+    "::1%lo",
+    "fe80::1",
+    "fe80::1%eth0",
+    "ff02::1",
+    "fd00:ec2::254",
+    "::ffff:127.0.0.1",
+    "::ffff:a9fe:a9fe",
+    "::ffff:0.0.0.0",
+    "::127.0.0.1",
+    "::169.254.169.254",
+    "64:ff9b::7f00:1",
+    "64:ff9b::169.254.169.254",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "2001:0:7f00:1::",
+]
+ELSEWHERE = [
+    "10.96.0.10",
+    "192.168.1.1",
+    "8.8.8.8",
+    "fd00:10:96::a",
+    "2001:db8::1",
+    "64:ff9b::a60:a",
+    "::ffff:10.0.0.1",
+]
+
+
+@pytest.mark.parametrize("address", LOCAL)
+def test_an_address_that_leads_to_the_pod_or_its_node_is_local_in_each_of_its_forms(address: str) -> None:
+    assert is_local(address)
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_one_of_another_host_is_not(address: str) -> None:
+    assert not is_local(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unix:///run/redis.sock",
+        "redis+unix:///run/redis.sock",
+        "http://redis:6379",
+        "file:///etc/passwd",
+        "redis:///run/redis.sock",
+        "redis://:6379",
+        "redis://redis:port",
+        "redis://redis:99999",
+        "redis://[half",
+        "redis://redis/run/redis.sock",
+        "redis://redis/0/../1",
+        "redis://redis?path=/run/redis.sock",
+        "redis://redis?host=127.0.0.1",
+        "redis://redis?port=8080",
+        "redis://redis?password=x",
+        "redis://redis?username=x",
+        "redis://redis?unix_socket_path=/run/redis.sock",
+        "redis://redis?connection_class=Mine",
+        "redis://redis?credential_provider=mine",
+        "redis://redis?retry=9",
+        "redis://redis?ssl_ca_certs=/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "redis://redis?ssl_ca_path=/",
+        "rediss://redis?ssl_keyfile=/etc/shadow",
+        "rediss://redis?ssl_certfile=/etc/shadow",
+        "redis://redis?%70ath=/run/redis.sock",
+        "redis://redis?db=0;path=/run/redis.sock&path=/run/redis.sock",
+    ],
+)
+def test_a_url_with_anything_that_is_not_known_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(BrokerError) as refused:
+        checked_redis_url(url)
+    assert refused.value.kind is BrokerErrorKind.REFUSED
+    assert url not in str(refused.value)
+    assert not refused.value.__cause__
+    assert refused.value.__suppress_context__ or not refused.value.__context__
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("redis://u:p%40@redis:6379/1", "redis://u:p%40@redis:6379/1"),
+        ("redis://redis?socket_timeout=600&max_connections=10000&retry_on_timeout=1", "redis://redis"),
+        ("rediss://redis?ssl_cert_reqs=none&timeout=1#@127.0.0.1", "rediss://redis?ssl_cert_reqs=none"),
+        ("redis://redis?db=1&db=2", "redis://redis?db=1&db=2"),
+    ],
+)
+def test_what_only_tunes_a_client_is_taken_off(url: str, kept: str) -> None:
+    assert checked_redis_url(url) == kept
