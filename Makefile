@@ -92,6 +92,9 @@ else
 	@$(CLUSTER_TOOL) exec -- $(abspath $(PY)) -m hack.publish
 endif
 
+sbom: machine ## write dist/*.cdx.json: every package of the operator's and the worker's image, as CycloneDX
+	@$(PY) -m hack.sbom
+
 preview: machine ## draw docs/dashboards/*.png from the results of the dashboards' queries in a run on the real cluster
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	PREVIEW=$$folder $(PY) hack/test.py dashboards && $(PY) -m hack.draw_dashboards $$folder

@@ -1,4 +1,4 @@
-"""Package the chart and the images of its version, and push them to an OCI registry.
+"""Package the chart and the images of its version, and push them to an OCI registry; each image's SBOM goes into dist/.
 
     python -m hack.publish registry.example/team    charts/pynenc-operator, pynenc-operator and pynenc-worker below it
     python -m hack.publish                          to a registry of the local cluster: `make chart` runs it there
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 import yaml
 
+from hack import sbom
+from hack.sbom import DIST
 from tests.cluster import images, registry
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.paths import ROOT, ClusterPaths
 from tests.cluster.programs import command
 
 CHART = ROOT / "charts" / "pynenc-operator"
-DIST = ROOT / "dist"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ def publish(target: str) -> Published:
         image: images.push_image(number, f"{target}/{image.repository}:{chart['appVersion']}")
         for image, number in built.items()
     }
+    for image, number in built.items():
+        sbom.write(sbom.of_built(number), image.repository, chart["appVersion"], digests[image])
     plain = ("--plain-http",) if images.is_loopback(target) else ()
-    DIST.mkdir(exist_ok=True)
     _helm("package", str(CHART), "--destination", str(DIST))
     progress = Progress(f"pushing {target}/charts/{chart['name']}:{chart['version']}")
     _helm("push", str(DIST / f"{chart['name']}-{chart['version']}.tgz"), f"oci://{target}/charts", *plain)

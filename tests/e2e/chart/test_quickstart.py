@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from hack.publish import DIST, Published, publish
+from hack.publish import Published, publish
+from hack.sbom import DIST
 from tests import documents
 from tests.cluster import images, registry
 from tests.cluster.paths import ROOT, ClusterPaths
