@@ -21,7 +21,8 @@ class RedisServer:
         assert self._program, "there is no redis-server: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         self._address = address
-        with socket.create_server((address, 0)) as free:
+        with socket.socket() as free:
+            free.bind(("", 0))  # of all addresses: a test may want the same port of another one for itself
             self.port = free.getsockname()[1]
         self._options = {key.replace("_", "-"): value for key, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,8 +33,10 @@ class RedisServer:
         """One that runs for as long as it is needed."""
         server = cls(folder, address, **options)
         server.start()
-        yield server
-        server.stop()
+        try:
+            yield server
+        finally:
+            server.stop()
 
     @property
     def url(self) -> str:
