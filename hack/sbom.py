@@ -31,10 +31,12 @@ DESCRIBED = (images.OPERATOR, images.WORKER)
 _NAMESPACE: Final = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # of URLs, as RFC 9562 has it
 
 
-def document(contents: Contents, name: str, version: str, digest: str = "") -> Json:
+def document(contents: Contents, name: str, version: str = "", digest: str = "") -> Json:
     """The bill of materials of an image; `digest` is the one in a registry, where it has one."""
     reference = f"pkg:oci/{name}@{quote(digest, safe='')}" if digest else contents.image_id
-    image: Json = {"type": "container", "bom-ref": reference, "name": name, "version": version}
+    image: Json = {"type": "container", "bom-ref": reference, "name": name}
+    if version:
+        image["version"] = version
     image["properties"] = [{"name": "oci:image:id", "value": contents.image_id}]
     if digest:
         image["purl"] = reference
@@ -89,10 +91,10 @@ def of_archive(file: Path) -> Contents:
         return image_contents.read(Path(folder))
 
 
-def write(contents: Contents, name: str, version: str, digest: str = "") -> Path:
+def write(contents: Contents, name: str, version: str = "", digest: str = "") -> Path:
     """Write the document of an image into dist/; its path."""
     DIST.mkdir(exist_ok=True)
-    file = DIST / f"{name}-{version}.cdx.json"
+    file = DIST / ("-".join(filter(None, (name, version))) + ".cdx.json")
     found = document(contents, name, version, digest)
     file.write_text(json.dumps(found, indent=2) + "\n")
     say(f"wrote {file.relative_to(ROOT)}: {len(found['components'])} packages")
@@ -106,7 +108,7 @@ def main() -> int:
     archives = parser.parse_args().archives
     try:
         for file in archives:
-            write(of_archive(file), file.stem, "unknown")
+            write(of_archive(file), file.stem)
         if not archives:
             version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
             for image, number in images.build(DESCRIBED).items():
