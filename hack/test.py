@@ -65,7 +65,12 @@ STEPS = (
     Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
     Step("e2e", on_cluster("-m", QUICK, *E2E), needs=("images",)),
     Step("faults", on_cluster("-m", "fault", *E2E), needs=("images",), by_name_only=True),
-    Step("faults-input", (*PYTEST, "-m", "fault", "tests/integration"), needs=("programs",), by_name_only=True),
+    Step(
+        "faults-input",
+        (*PYTEST, "-m", "fault", "tests/unit", "tests/integration"),
+        needs=("programs",),
+        by_name_only=True,
+    ),
     Step("rights", on_cluster("-m", "whole_run", "tests/e2e"), needs=("chart", "e2e")),
     Step(
         "scaling",

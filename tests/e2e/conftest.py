@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.e2e import audit
+from tests.e2e import audit, observed
 from tests.e2e.kubernetes import kubectl
 from tests.e2e.pool import Pool, clear
 from tests.e2e.release import OPERATOR
@@ -26,6 +26,7 @@ _numbers = itertools.count(1)
 def operator() -> None:
     """The operator, installed by Helm from the chart."""
     audit.mark()
+    observed.begin()
     # Of an earlier release; the next one makes its own, which belongs to what a whole run asks for.
     kubectl("delete", "lease", OPERATOR.name, "-n", OPERATOR.namespace, "--ignore-not-found")
     OPERATOR.install()

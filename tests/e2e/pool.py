@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from pynenc_operator import labels
 from tests.cluster.paths import ROOT
-from tests.e2e import processes
+from tests.e2e import observed, processes
 from tests.e2e.history import PodHistory
 from tests.e2e.kubernetes import PATIENCE, apply, get, kubectl, read, told, wait_until
 from tests.e2e.release import OPERATOR, create_namespace
@@ -65,6 +65,7 @@ class Pool:
     def __init__(self, name: str, redis_url: str = "") -> None:
         """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run."""
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
+        self.began = time.time()
         create_namespace(self.namespace)
         self.history = PodHistory(self.namespace)
         self._redis_url = redis_url or "redis://redis:6379"  # as the workers know it
@@ -79,7 +80,10 @@ class Pool:
     def close(self) -> None:
         self.queue.close()
         self.history.close()
-        remove(self.namespace)
+        try:
+            observed.keep(self.namespace, self.began)
+        finally:
+            remove(self.namespace)
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002
         return kubectl("-n", self.namespace, *arguments, input=input)

@@ -1,7 +1,8 @@
-"""After a run of tests/e2e: what the operator has asked of the API server is what the chart grants."""
+"""After a run of tests/e2e: what the operator has asked for is what the chart grants, and no secret could be seen."""
 
 import pytest
 
+from tests.e2e import observed
 from tests.e2e.audit import requests_of
 from tests.e2e.kubernetes import Json, get
 from tests.e2e.release import OPERATOR
@@ -33,3 +34,10 @@ def test_the_operator_was_refused_nothing_for_want_of_a_right() -> None:
     found = [request["objectRef"]["resource"] for request in requests_of(OPERATOR.account) if refused(request)]
     # helm uninstall takes the rights to the Lease away before the operator has given it up.
     assert set(found) <= {"leases"}
+
+
+@pytest.mark.fault("security", "after all stories: logs, events, status, metrics and labels searched for their secrets")
+def test_no_secret_of_any_story_could_be_seen() -> None:
+    pools = observed.kept()
+    assert sum(pool["secrets"] for pool in pools) > 0, "no story of this run has a Secret that is worth a search"
+    assert [found for pool in pools for found in pool["found"]] == []
