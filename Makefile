@@ -26,8 +26,8 @@ programs: machine ## build Kubernetes, etcd, containerd, Helm and CoreDNS into t
 images: machine ## build the operator, worker and demo images, load them into a running cluster
 	@$(CLUSTER_TOOL) images
 
-cluster-up: programs ## start the local cluster (or find it running)
-	@$(CLUSTER_TOOL) up
+cluster-up: programs ## start the local cluster, or find it running; NODES=2 gives it a second node
+	@$(CLUSTER_TOOL) up $(if $(NODES),--nodes $(NODES))
 
 cluster-down: env ## stop the local cluster; leaves no process, mount or namespace
 	@$(CLUSTER_TOOL) down
@@ -71,7 +71,7 @@ test-scaling: machine ## every story of scaling on the real cluster, half an hou
 FAULTS := $(CURDIR)/build/faults.jsonl
 test-faults: machine ## every story of a fault on the real cluster, over an hour; writes the table of docs/reliability.md
 	@mkdir -p build && rm -f $(FAULTS)
-	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input || failed=1; \
+	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md

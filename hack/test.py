@@ -3,7 +3,7 @@
     python hack/test.py            everything, as `make test` and CI run it
     python hack/test.py e2e        some steps only, with what they need
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
-    python hack/test.py faults faults-input    every story of a fault; FAULTS=FILE keeps what came of each
+    python hack/test.py faults faults-input two-nodes    every story of a fault; FAULTS=FILE keeps what came of each
     python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
@@ -57,14 +57,14 @@ STEPS = (
     Step("integration", (*PYTEST, *TWO_AT_ONCE, "-m", "not slow", "tests/integration"), needs=("programs",)),
     Step("chart-files", (*PYTEST, *CHART_FILES), needs=("programs",), by_name_only=True),
     Step("outages", (*PYTEST, "-m", "slow", "tests/integration"), needs=("programs",), by_name_only=True),
-    Step("cluster", (*CLUSTER_TOOL, "up"), needs=("programs",)),
+    Step("cluster", (*CLUSTER_TOOL, "up", "--nodes", "1"), needs=("programs",)),
     Step("images", (*CLUSTER_TOOL, "images"), needs=("cluster",)),
     Step("earlier", (*CLUSTER_TOOL, "images", "--earlier"), needs=("images",)),
     Step("chart", on_cluster("-m", "not slow", "tests/e2e/chart"), needs=("earlier",)),
     Step("chart-whole", on_cluster("-rP", "tests/e2e/chart"), needs=("earlier",), by_name_only=True),
     Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
     Step("e2e", on_cluster("-m", QUICK, *E2E), needs=("images",)),
-    Step("faults", on_cluster("-m", "fault", *E2E), needs=("images",), by_name_only=True),
+    Step("faults", on_cluster("-m", "fault and not two_nodes", *E2E), needs=("images",), by_name_only=True),
     Step(
         "faults-input",
         (*PYTEST, "-m", "fault", "tests/unit", "tests/integration"),
@@ -78,6 +78,9 @@ STEPS = (
         needs=("images",),
         by_name_only=True,
     ),
+    Step("second-node", (*CLUSTER_TOOL, "up", "--nodes", "2"), needs=("programs",), by_name_only=True),
+    Step("both-images", (*CLUSTER_TOOL, "images"), needs=("second-node",), by_name_only=True),
+    Step("two-nodes", on_cluster("-m", "two_nodes", *E2E), needs=("both-images",), by_name_only=True),
 )
 
 
@@ -114,7 +117,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; run it again to go on")
     finally:
-        if "cluster" in times and not os.environ.get("KEEP"):
+        if times.keys() & {"cluster", "second-node"} and not os.environ.get("KEEP"):
             run(Step("down", (*CLUSTER_TOOL, "down")))
     print("\n=== what came of it")
     for step in steps:

@@ -44,10 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     here = ClusterPaths.current
     programs = add("programs", "build what is missing of the cluster's programs", lambda a: build(a.names))
     programs.add_argument("names", nargs="*", metavar="NAME")
-    add("up", "start the cluster", lambda _: lifecycle.up(here()))
+    start = add("up", "start the cluster", lambda a: lifecycle.up(here(), a.nodes))
+    start.add_argument("--nodes", type=int, metavar="N", help="how many nodes; without it as many as it has, or one")
     add("down", "end the cluster and remove everything of it", lambda _: lifecycle.down(here()))
     add("status", "say what the cluster is doing; 0 if it is usable", lambda _: access.status(here()))
-    load = add("load", "import OCI archives into the node", lambda a: node_images.load_archives(here(), a.files))
+    load = add("load", "import OCI archives into every node", lambda a: node_images.load_archives(here(), a.files))
     load.add_argument("files", nargs="+", type=Path, metavar="FILE.tar")
     built = add("images", "build the images and load them into the cluster, if it is up", _images)
     built.add_argument("--earlier", action="store_true", help="those of the version that upgrades are tested from")

@@ -35,7 +35,7 @@ def status(paths: ClusterPaths) -> int:
 
 def logs(paths: ClusterPaths, name: str) -> None:
     """Print a component's log."""
-    known = ["init", "audit", *components.names()]
+    known = ["init", "audit", *components.names(paths)]
     log = components.log_of(paths, name)
     if name not in known:
         raise ClusterError(f"no component is called {name}: choose from {', '.join(known)}")

@@ -6,23 +6,25 @@ from pathlib import Path
 _MOUNT = Path("/sys/fs/cgroup")
 
 
-def root_of(cluster: str) -> str:
-    """The cgroup of a cluster's pods, as kubelet's cgroupRoot wants it."""
-    return f"/pynenc-operator.{cluster}"
+def root_of(cluster: str, node: str = "") -> str:
+    """The cgroup of a cluster's pods, as kubelet's cgroupRoot wants it; that of a further node is inside of it."""
+    return f"/pynenc-operator.{cluster}" + (f"/{node}" if node else "")
 
 
-def create(cluster: str) -> None:
-    """Make the cluster's cgroup in every hierarchy."""
+def create(cluster: str, *nodes: str) -> None:
+    """Make the cluster's cgroup in every hierarchy, and one in it for each further node."""
     for hierarchy in _hierarchies():
-        if (hierarchy / "cgroup.controllers").exists() and hierarchy == _MOUNT:
-            # In version 2 a cgroup has the controllers that the one above it passes on.
-            passed = " ".join(f"+{name}" for name in (hierarchy / "cgroup.controllers").read_text().split())
-            (hierarchy / "cgroup.subtree_control").write_text(passed)
-        folder = hierarchy / root_of(cluster).lstrip("/")
-        folder.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):  # empty at first in version 1, and then nothing may run in it
-            if (folder / name).exists() and (folder / "tasks").exists():
-                (folder / name).write_text((hierarchy / name).read_text())
+        for root in (root_of(cluster), *(root_of(cluster, node) for node in nodes)):
+            folder = hierarchy / root.lstrip("/")
+            above = folder.parent
+            if (above / "cgroup.controllers").exists() and hierarchy == _MOUNT:
+                # In version 2 a cgroup has the controllers that the one above it passes on.
+                passed = " ".join(f"+{name}" for name in (above / "cgroup.controllers").read_text().split())
+                (above / "cgroup.subtree_control").write_text(passed)
+            folder.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):  # empty at first in version 1, and then nothing may run in it
+                if (folder / name).exists() and (folder / "tasks").exists():
+                    (folder / name).write_text((above / name).read_text())
 
 
 def remove(cluster: str, *, timeout: float = 10) -> list[Path]:

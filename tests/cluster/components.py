@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster import machine
 from tests.cluster.control_plane import ApiServer, Etcd
-from tests.cluster.node import NODE, POD_CIDR, Node
+from tests.cluster.node import NODE, POD_CIDR, Node, nodes_of
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.programs import command
 
@@ -19,28 +20,55 @@ class Component:
 
     name: str
     command: list[str]
+    machine: str = ""  # the further node that it runs on; what has none runs in the cluster's own namespaces
+    needs: Path | None = None  # a file that another component makes, without which it gives up
 
 
-def before_the_api(paths: ClusterPaths, node: Node = NODE) -> list[Component]:
+def before_the_api(paths: ClusterPaths) -> list[Component]:
     """What needs no API server, and the API server."""
     etcd = Etcd(paths.state / "etcd", ETCD_PORT, ETCD_PORT + 1)
+    _, *further = nodes_of(paths)
     return [
         Component("etcd", etcd.command(command("etcd"))),
-        Component("kube-apiserver", _api_server(paths, etcd.endpoint, node)),
-        Component("containerd", [str(command("containerd")), "--config", str(node.folder(paths) / "containerd.toml")]),
+        Component("kube-apiserver", _api_server(paths, etcd.endpoint, NODE)),
+        _of_node("containerd", NODE, _containerd(paths, NODE)),
+        *(Component(node.name, machine.command(paths, node)) for node in further),
+        *(_of_node("containerd", node, _containerd(paths, node)) for node in further),
     ]
 
 
-def after_the_api(paths: ClusterPaths, node: Node = NODE) -> list[Component]:
+def after_the_api(paths: ClusterPaths) -> list[Component]:
     """What would give up, or wait long, if it were started before the API server answers."""
-    folder = node.folder(paths)
+    configuration = NODE.folder(paths) / "kube-proxy.yaml"
     return [
         Component("kube-controller-manager", _controller_manager(paths)),
         Component("kube-scheduler", _scheduler(paths)),
-        Component("kube-proxy", [str(command("kube-proxy")), "--config", str(folder / "kube-proxy.yaml")]),
+        Component("kube-proxy", [str(command("kube-proxy")), "--config", str(configuration)]),
         Component("coredns", [str(command("coredns")), "-conf", str(paths.state / "Corefile")]),
-        Component("kubelet", _kubelet(paths, node)),
+        *(_of_node("kubelet", node, _kubelet(paths, node), needs=node.socket) for node in nodes_of(paths)),
     ]
+
+
+def every(paths: ClusterPaths) -> list[Component]:
+    """Every component, in the order of their start."""
+    return [*before_the_api(paths), *after_the_api(paths)]
+
+
+def of_machine(node: Node) -> list[str]:
+    """The names of what a further node consists of, in the order of their start."""
+    return [node.name, _name("containerd", node), _name("kubelet", node)]
+
+
+def _name(program: str, node: Node) -> str:
+    return program if node.is_first else f"{program}-{node.name}"
+
+
+def _of_node(program: str, node: Node, line: list[str], needs: Path | None = None) -> Component:
+    return Component(_name(program, node), line, "" if node.is_first else node.name, needs)
+
+
+def _containerd(paths: ClusterPaths, node: Node) -> list[str]:
+    return [str(command("containerd")), "--config", str(node.folder(paths) / "containerd.toml")]
 
 
 def _api_server(paths: ClusterPaths, etcd: str, node: Node) -> list[str]:
@@ -102,11 +130,15 @@ def _kubeconfig(paths: ClusterPaths, user: str) -> str:
     return str(paths.state / f"{user}.kubeconfig")
 
 
-def names() -> list[str]:
-    """Every component, in the order of their start."""
+def names(paths: ClusterPaths) -> list[str]:
+    """The names of `every` component, also where the programs are not built."""
+    _, *further = nodes_of(paths)
     return [
         *("etcd", "kube-apiserver", "containerd"),
-        *("kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns", "kubelet"),
+        *(node.name for node in further),
+        *(_name("containerd", node) for node in further),
+        *("kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns"),
+        *(_name("kubelet", node) for node in nodes_of(paths)),
     ]
 
 

@@ -6,7 +6,7 @@ import subprocess
 from tests.cluster import membership
 from tests.cluster.components import log_of, names
 from tests.cluster.control_plane import API_SERVICE_IP
-from tests.cluster.node import DOMAIN, NODE
+from tests.cluster.node import DOMAIN, nodes_of
 from tests.cluster.paths import ClusterPaths
 
 _TIMEOUT = 10.0
@@ -17,7 +17,7 @@ def component_states(paths: ClusterPaths) -> dict[str, str]:
     try:
         states: dict[str, str] = json.loads(paths.components.read_text())
     except (FileNotFoundError, ValueError):
-        return dict.fromkeys(names(), "not started")
+        return dict.fromkeys(names(paths), "not started")
     return states
 
 
@@ -40,9 +40,12 @@ def problems(paths: ClusterPaths) -> list[str]:
     if found:
         return found
     ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-    node = run(paths, ["kubectl", "get", "node", NODE.name, "-o", ready])
-    if node.returncode or node.stdout != "True":
-        return [f"node {NODE.name} is not Ready: {node.stderr.strip() or node.stdout or 'no status yet'}"]
+    for name in [node.name for node in nodes_of(paths)]:
+        node = run(paths, ["kubectl", "get", "node", name, "-o", ready])
+        if node.returncode or node.stdout != "True":
+            found.append(f"node {name} is not Ready: {node.stderr.strip() or node.stdout or 'no status yet'}")
+    if found:
+        return found
     account = run(paths, ["kubectl", "get", "serviceaccount", "default", "-o", "name"])
     if account.returncode:
         return [f"the namespace default has no ServiceAccount yet: {account.stderr.strip()}"]

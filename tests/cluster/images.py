@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.cluster import base_image, buildah, image_inputs, long_command, membership, node_images
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
+from tests.cluster.node import nodes_of
 from tests.cluster.paths import ROOT, ClusterPaths, cache
 from tests.cluster.pip_configuration import CERTIFICATES, PipConfiguration, machine_configuration
 
@@ -50,9 +51,11 @@ def build(images: Iterable[Image] = IMAGES) -> dict[Image, str]:
 
 
 def load(paths: ClusterPaths, images: dict[Image, str]) -> None:
-    """Load images into the running cluster's node, those that it lacks or has in another version."""
-    present = node_images.labelled(paths, _LABEL)
-    missing = {image: number for image, number in images.items() if present.get(image.name) != number}
+    """Load images into the running cluster's nodes, those that one lacks or has in another version."""
+    missing: dict[Image, str] = {}
+    for node in nodes_of(paths):
+        present = node_images.labelled(paths, node, _LABEL)
+        missing |= {image: number for image, number in images.items() if present.get(image.name) != number}
     if not missing:
         return
     names = ", ".join(image.repository for image in missing)
@@ -67,9 +70,10 @@ def load(paths: ClusterPaths, images: dict[Image, str]) -> None:
                 f"oci:{folder}:{image.name}",
                 timeout=buildah.IMAGE_STORE_TIMEOUT,
             )
-        node_images.load_layout(paths, Path(folder))
-    for image, number in missing.items():
-        node_images.set_label(paths, image.name, _LABEL, number)
+        for node in nodes_of(paths):
+            node_images.load_layout(paths, node, Path(folder))
+            for image, number in missing.items():
+                node_images.set_label(paths, node, image.name, _LABEL, number)
     progress.done()
 
 

@@ -15,10 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cluster import cgroups, components, membership
+from tests.cluster import cgroups, components, machine, membership
 from tests.cluster.components import Component
 from tests.cluster.console import ClusterError, say
-from tests.cluster.node import CONTAINERD_SOCKET, NODE, NODE_NETWORK_PREFIX, mounts
+from tests.cluster.node import NODE, NODE_NETWORK_PREFIX, mounts, nodes_of
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.programs import command, search_path
 from tests.cluster.readiness import wait_for_api
@@ -32,15 +32,16 @@ class Init:
     def __init__(self, paths: ClusterPaths, noted: str) -> None:
         self.paths = paths
         self.noted = noted
+        self.nodes = nodes_of(paths)
         self.children: dict[int, str] = {}
-        self.states: dict[str, str] = dict.fromkeys(components.names(), "not started")
+        self.states: dict[str, str] = dict.fromkeys(components.names(paths), "not started")
         self.environment = os.environ | {"PATH": search_path("kubernetes", "containerd"), "HOME": str(paths.state)}
 
     def run(self) -> int:
         """Start everything, then wait for the end: returns only when the cluster is to go."""
         self._mount()
         self._connect()
-        cgroups.create(self.paths.name)
+        cgroups.create(self.paths.name, *(node.name for node in self.nodes if not node.is_first))
         self._report()
         for component in components.before_the_api(self.paths):
             self._start(component)
@@ -49,9 +50,10 @@ class Init:
             *(str(command("kubectl")), "--kubeconfig", str(self.paths.kubeconfig), "apply", "--server-side"),
             *("-f", str(self.paths.state / "dns.json")),
         )
-        self._wait_for_socket(Path(CONTAINERD_SOCKET))
-        ctr = (str(command("ctr")), "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io")
-        self._do(*ctr, "images", "import", str(self.paths.state / "pause.tar"))
+        for node in self.nodes:
+            self._wait_for(node.socket)
+            ctr = (str(command("ctr")), "--address", str(node.socket), "--namespace", "k8s.io")
+            self._do(*ctr, "images", "import", str(self.paths.state / "pause.tar"))
         for component in components.after_the_api(self.paths):
             self._start(component)
         while membership.is_recorded(self.paths, self.noted):  # a removed state folder ends the cluster too
@@ -70,6 +72,9 @@ class Init:
         for target, source in mounts(NODE, self.paths).items():
             target.mkdir(parents=True, exist_ok=True)
             self._do(*mount, "--bind", str(source), str(target))
+        for node in self.nodes[1:]:  # so that their sockets can be reached from here
+            node.run.mkdir()
+            self._do(*mount, "--bind", str(node.folder(self.paths) / "run"), str(node.run))
         self._do(*mount, "--make-rshared", "/")
 
     def _connect(self) -> None:
@@ -77,7 +82,7 @@ class Init:
         for line in (
             "link set lo up",
             "link add node0 type bridge",
-            f"addr add {NODE.ip}/{NODE_NETWORK_PREFIX} dev node0",
+            *(f"addr add {node.ip}/{NODE_NETWORK_PREFIX} dev node0" for node in self.nodes),
             "link set node0 up",
             "route add default dev node0",
         ):
@@ -85,9 +90,12 @@ class Init:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
     def _start(self, component: Component) -> None:
+        line = [*self._enter(component.machine), *component.command] if component.machine else component.command
+        if component.needs:
+            self._wait_for(component.needs)
         with components.log_of(self.paths, component.name).open("wb") as log:
             process = subprocess.Popen(
-                component.command,
+                line,
                 cwd=self.paths.state,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -120,18 +128,26 @@ class Init:
         if not self.paths.wanted_back.exists():
             return
         ended = [name for name, state in self.states.items() if state != "running"]
-        for component in (*components.before_the_api(self.paths), *components.after_the_api(self.paths)):
+        for component in components.every(self.paths):
             wish = self.paths.wanted_back / component.name
             if component.name in ended and wish.exists():
                 wish.unlink()
                 self._start(component)
 
-    def _wait_for_socket(self, socket: Path) -> None:
+    def _enter(self, name: str) -> list[str]:
+        """What runs a command on a further node, when that has booted."""
+        pid = next((pid for pid, child in self.children.items() if child == name), None)
+        if pid is None:
+            raise ClusterError(f"{name} does not run, so nothing can be started on it")
+        self._wait_for(machine.booted(pid))
+        return machine.enter(pid)
+
+    def _wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + _STEP_TIMEOUT
-        while not socket.exists():
+        while not path.exists():
             self._check()
             if time.monotonic() > deadline:
-                raise ClusterError(f"containerd made no {socket} in {_STEP_TIMEOUT:.0f} s: see its log")
+                raise ClusterError(f"there is no {path} after {_STEP_TIMEOUT:.0f} s: see the log of who is to make it")
             time.sleep(0.05)
 
     def _do(self, *line: str) -> None:

@@ -11,7 +11,7 @@ from tests.cluster import cgroups, components, health, membership, setup
 from tests.cluster.build import build
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
-from tests.cluster.node import NODE, mounts
+from tests.cluster.node import MOST_NODES, NODE, mounts, nodes, nodes_of
 from tests.cluster.paths import ROOT, ClusterPaths
 
 _READY_WITHIN = 120.0
@@ -25,23 +25,32 @@ _NEEDED = {  # what stands for each Debian package
 }
 
 
-def up(paths: ClusterPaths) -> None:
-    """Start the cluster and return when it is usable; does nothing to one that is."""
+def up(paths: ClusterPaths, count: int | None = None) -> None:
+    """Start the cluster with so many nodes and return when it is usable; does nothing to one that is.
+
+    Without a number it keeps the nodes that it has; one that is not there gets one.
+    """
+    if count is not None and not 1 <= count <= MOST_NODES:
+        raise ClusterError(f"a cluster has 1 to {MOST_NODES} nodes, not {count}")
     _check_machine(paths)
     build([])
     with exclusive(paths.lock, f"starting or ending cluster {paths.name}", timeout=300):
+        present = nodes_of(paths)
+        wanted = present if count is None else nodes(count)
         if membership.init_pid(paths) is not None:
             found = _outdated(paths) or health.problems(paths)
+            if wanted != present:
+                found = [f"it has {len(present)} of {len(wanted)} nodes"]
             if not found:
                 say(f"cluster {paths.name} is up already")
                 return
             say(f"cluster {paths.name}: {'; '.join(found)}: starting it anew")
         _clear(paths)
         progress = Progress(f"cluster {paths.name}")
-        setup.write(paths)
+        setup.write(paths, wanted)
         _start_init(paths)
         _wait(paths, progress)
-        progress.done(f"up: node {NODE.name} is Ready and DNS answers")
+        progress.done(f"up: {', '.join(node.name for node in wanted)} Ready and DNS answers")
 
 
 def down(paths: ClusterPaths) -> None:

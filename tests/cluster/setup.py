@@ -4,7 +4,7 @@ import json
 
 from tests.cluster import components, dns, kubeconfig, node, oci
 from tests.cluster.control_plane import API_SERVICE_IP, write_audit_policy
-from tests.cluster.node import NODE
+from tests.cluster.node import NODE, Node
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.pki import Authority, signing_key
 from tests.cluster.programs import PROGRAMS, command
@@ -15,7 +15,6 @@ _USERS = {  # file -> user and groups, as Kubernetes' own roles expect them
     "kube-scheduler": ("system:kube-scheduler",),
     "kube-proxy": ("system:kube-proxy",),
     "coredns": (dns.USER,),
-    NODE.name: (f"system:node:{NODE.name}", "system:nodes"),
 }
 
 
@@ -24,7 +23,7 @@ def current_versions() -> str:
     return "".join(f"{program.key}\n" for program in PROGRAMS.values())
 
 
-def write(paths: ClusterPaths) -> None:
+def write(paths: ClusterPaths, nodes: tuple[Node, ...]) -> None:
     """Fill the cluster's empty state folder."""
     paths.logs.mkdir(parents=True)
     paths.state.chmod(0o700)
@@ -35,7 +34,8 @@ def write(paths: ClusterPaths) -> None:
     authority.client("front-proxy-client")
     authority.client("kube-apiserver-kubelet-client", "system:masters")
     signing_key(paths.pki / "service-accounts.key")
-    for file, (user, *groups) in _USERS.items():
+    kubelets = {each.name: (f"system:node:{each.name}", "system:nodes") for each in nodes}
+    for file, (user, *groups) in (_USERS | kubelets).items():
         kubeconfig.write(
             paths.state / f"{file}.kubeconfig",
             server=components.API_SERVER,
@@ -46,6 +46,7 @@ def write(paths: ClusterPaths) -> None:
     (paths.state / "Corefile").write_text(dns.corefile(NODE, paths))
     (paths.state / "dns.json").write_text(json.dumps(dns.manifests(NODE)))
     paths.resolv_conf.write_text(dns.resolv_conf())
-    node.write(NODE, paths)
+    for each in nodes:
+        node.write(each, paths)
     paths.versions.write_text(current_versions())
     oci.write_archive(paths.state / "pause.tar", node.PAUSE_IMAGE, command("pause"))

@@ -1,5 +1,7 @@
 """What the cluster's components are told."""
 
+import ipaddress
+import itertools
 import json
 import tarfile
 import tomllib
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import dns, membership, node, oci
+from tests.cluster import components, dns, machine, membership, node, oci
 from tests.cluster.control_plane import AUDIT_POLICY, Etcd
 from tests.cluster.node import NODE
 from tests.cluster.paths import ClusterPaths
@@ -27,14 +29,42 @@ def test_containerd_keeps_everything_below_the_cluster_or_its_own_run() -> None:
     assert read["plugins"]["io.containerd.cri.v1.runtime"]["cni"]["conf_dir"] == "/state/node1/cni"
 
 
-def test_pods_of_two_clusters_are_in_different_cgroups() -> None:
-    roots = {node.kubelet_config(name, Path("ca.crt"))["cgroupRoot"] for name in ("one", "two")}
-    assert len(roots) == 2
+def test_pods_of_two_clusters_or_nodes_are_in_different_cgroups() -> None:
+    configurations = [
+        node.kubelet_config(each, name, Path("ca.crt")) for name in ("one", "two") for each in node.nodes(2)
+    ]
+    assert len({configuration["cgroupRoot"] for configuration in configurations}) == 4
 
 
 def test_pods_use_the_cluster_dns_and_are_routed_through_the_node() -> None:
-    assert node.kubelet_config("one", Path("ca.crt"))["clusterDNS"] == ["10.96.0.10"]
+    assert node.kubelet_config(NODE, "one", Path("ca.crt"))["clusterDNS"] == ["10.96.0.10"]
     assert [plugin["type"] for plugin in node.pod_network(NODE)["plugins"]] == ["ptp"]
+
+
+def test_nodes_that_share_a_network_share_no_address_no_pods_and_no_socket() -> None:
+    several = node.nodes(node.MOST_NODES)
+    pods = [ipaddress.IPv4Network(each.pod_cidr) for each in several]
+    assert all(block.subnet_of(ipaddress.IPv4Network(node.POD_CIDR)) for block in pods)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(pods, 2))
+    assert len({each.ip for each in several}) == len({each.socket for each in several}) == node.MOST_NODES
+    addresses = {node.kubelet_config(each, "one", Path("ca.crt"))["address"] for each in several}
+    assert addresses == {each.ip for each in several}
+
+
+def test_a_further_nodes_components_run_on_it_and_those_that_are_named_are_those_that_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYNENC_OPERATOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(components, "command", Path)  # the programs need not be built
+    monkeypatch.setattr(machine, "command", lambda _, each: [each.name])
+    assert node.nodes_of(PATHS) == (NODE,)
+    for each in node.nodes(2):
+        each.folder(PATHS).mkdir(parents=True)
+    assert node.nodes_of(PATHS) == node.nodes(2)
+    started = components.every(PATHS)
+    assert [component.name for component in started] == components.names(PATHS)
+    assert {component.name for component in started if component.machine} == {"containerd-node2", "kubelet-node2"}
+    assert components.of_machine(node.numbered(2)) == ["node2", "containerd-node2", "kubelet-node2"]
 
 
 def test_dns_stands_behind_the_service_that_pods_expect() -> None:
