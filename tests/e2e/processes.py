@@ -6,11 +6,16 @@ import signal
 from pathlib import Path
 
 
-def send(pod_uid: str, program: str, number: signal.Signals) -> None:
-    """Send a signal to the process of a pod whose command line names `program`."""
+def find(pod_uid: str, program: str) -> int:
+    """The process of a pod whose command line names `program`, by its number outside of the cluster."""
     found = [pid for pid in _of_pod(pod_uid) if program in _command(pid)]
     assert len(found) == 1, f"{program} of pod {pod_uid}: {found}"
-    os.kill(found[0], number)
+    return found[0]
+
+
+def send(pod_uid: str, program: str, number: signal.Signals) -> None:
+    """Send a signal to that process."""
+    os.kill(find(pod_uid, program), number)
 
 
 def end(pod_uid: str) -> None:
