@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from pynenc_operator import config as settings
 from pynenc_operator import labels, looplag
 from pynenc_operator.access import Access
+from pynenc_operator.backends import Backend
 from pynenc_operator.broker import BackendSource, load_plugins
 from pynenc_operator.clock import Clock
 from pynenc_operator.config import OperatorConfig, isolate_from_environment
@@ -33,6 +34,7 @@ from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
+from pynenc_operator.resync import resync
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.specfields import SpecInvalid
@@ -112,8 +114,21 @@ class App:
 
     async def _lead(self) -> None:
         kube = Kube(self._connection, may_write=lambda: self._leader.is_leader)
+        loop = asyncio.get_running_loop()
+
+        def wake(backend: Backend) -> None:
+            for key in depths.counting(backend):
+                queue.add(key)
+
+        def arrived(backend: Backend) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(wake, backend)
+
+        source = BackendSource(
+            allow_local=self._config.allow_local_backends, on_poll=self._metrics.polled, on_arrival=arrived
+        )
         depths = QueueDepths(
-            BackendSource(allow_local=self._config.allow_local_backends, on_poll=self._metrics.polled),
+            source,
             Credentials(kube, sqlite_dir=self._config.sqlite_dir),
             self._clock.now,
         )
@@ -158,14 +173,15 @@ class App:
             trace=WatchTrace(
                 self._metrics.requested,
                 self._metrics.watching,
-                on_gap=partial(asyncio.get_running_loop().call_soon_threadsafe, gap.set),
+                on_gap=partial(loop.call_soon_threadsafe, gap.set),
             ),
         )
         await self._definition_served(kube)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(watch.run())
-            group.create_task(queue.run())
-            group.create_task(self._resync(kube, pods, runners, queue, gap))
+        with contextlib.closing(source):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watch.run())
+                group.create_task(queue.run())
+                group.create_task(resync(kube, self._config.watch_namespaces, pods, runners, queue, gap))
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""
@@ -177,32 +193,6 @@ class App:
                 )
                 told = True
             await asyncio.sleep(STAND_BY_SECONDS)
-
-    async def _resync(
-        self, kube: Kube, pods: PodCache, runners: RunnerCache, queue: WorkQueue[Key], gap: asyncio.Event
-    ) -> None:
-        """List all runners now and then, and after a gap: a deletion that the watch has missed must not stay."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gap.wait(), settings.RESYNC_SECONDS)
-            missed = gap.is_set()
-            gap.clear()
-            found: list[Json] = []
-            try:
-                for namespace in self._config.watch_namespaces or (None,):
-                    found += await kube.list_runners(namespace)
-            except KubeError as error:
-                log.warning("resync: %s", error)
-                if missed:
-                    asyncio.get_running_loop().call_later(STAND_BY_SECONDS, gap.set)
-                continue
-            due = runners.replace(found)
-            if missed:  # only now: no pod is made again for a runner that is gone
-                log.info("the watch could not go on from where it was: all pods are listed")
-                pods.watch_had_a_gap()
-                due |= {key for key, _ in runners.items()}
-            for key in due:
-                queue.add(key)
 
 
 def _flat(error: BaseException) -> str:

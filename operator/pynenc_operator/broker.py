@@ -20,6 +20,7 @@ from typing import Any, Final
 from pynenc import Pynenc
 from pynenc.plugin_loader import load_all_plugins
 
+from pynenc_operator.arrivals import Arrivals, Arrived
 from pynenc_operator.backends import (
     Backend,
     BackendKind,
@@ -29,7 +30,9 @@ from pynenc_operator.backends import (
     checked_redis_url,
     kind_of,
 )
+from pynenc_operator.questions import QueueCount
 from pynenc_operator.redisconnection import check_addresses
+from pynenc_operator.sqlitefile import refuse_strange_file
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
@@ -78,17 +81,23 @@ class BackendSource:
         *,
         allow_local: bool = False,
         on_poll: PollHook = lambda _backend, _outcome, _seconds: None,
+        on_arrival: Arrived = lambda _backend: None,
         deadline: float = DEADLINE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allow_local = allow_local
         self._on_poll = on_poll
+        self._arrivals = Arrivals(on_arrival)
         self._deadline = deadline
         self._monotonic = monotonic
         self._clients: dict[Backend, _Client] = {}
         self._counts: dict[tuple[Backend, Question[Any]], _Count] = {}
         self._servers: dict[str, _Server] = {}
         self._evict_at = 0.0
+
+    def close(self) -> None:
+        """Listen to no server any more."""
+        self._arrivals.close()
 
     async def ask[T](self, backend: Backend, question: Question[T]) -> T:
         """Have a question answered. BrokerError if it can't be within the deadline."""
@@ -168,16 +177,22 @@ class BackendSource:
         """In a thread. Whatever goes wrong there is the backend's error, and only its class is told."""
         try:
             if backend.kind is BackendKind.SQLITE:
-                _refuse_strange_file(Path(backend.url))  # each time: who can write to the volume may have changed it
+                refuse_strange_file(Path(backend.url))  # each time: who can write to the volume may have changed it
             client = self._clients.get(backend)
             if client is None:
                 client = self._clients[backend] = _Client(self._connect(backend), now)
             client.used = now
-            return question(client.broker, backend)
+            return self._asked(client.broker, backend, question)
         except BrokerError as error:
             return error
         except Exception as error:  # noqa: BLE001 - any plugin's own
             return BrokerError(kind_of(error), cause_of(error))
+
+    def _asked(self, broker: Any, backend: Backend, question: Question[Any]) -> Any:  # noqa: ANN401
+        answer = question(broker, backend)
+        if isinstance(answer, QueueCount) and not answer.waiting and backend.kind is BackendKind.REDIS:
+            self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
+        return answer
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401 - a broker, of either line of pynenc
         if backend.kind is BackendKind.REDIS:
@@ -222,15 +237,3 @@ def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
     # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
     settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
     return Pynenc(config_values=settings).broker
-
-
-def _refuse_strange_file(path: Path) -> None:
-    """Only a file that is there, and where it says: SQLite would make a new one, and follow links elsewhere."""
-    if not path.is_file():
-        raise BrokerError(
-            BrokerErrorKind.UNREACHABLE,
-            "no such file: mount the volume of spec.backend.sqlite in the operator too; the app makes the file "
-            "when it first enqueues",
-        )
-    if path.resolve() != path:
-        raise BrokerError(BrokerErrorKind.REFUSED, "the path of the SQLite file leads through a link")

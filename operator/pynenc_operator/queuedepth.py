@@ -166,6 +166,10 @@ class QueueDepths:
             "spec.queues",
         )
 
+    def counting(self, backend: Backend) -> set[Key]:
+        """The runners that count this backend's queue."""
+        return {key for key in self._sharers.get(_app(backend), ()) if self._backends[key] == backend}
+
     def refresh(self, key: Key) -> None:
         """Have the backend's Secret read again."""
         self._credentials.refresh(key)

@@ -1,0 +1,163 @@
+"""Tells at once when an empty queue gets work, where its Redis can say so: counting every interval stays the net.
+
+Redis 6 and later tell a client when a key that it has read changes (`CLIENT TRACKING`, the server's side of
+client-side caching): once, at the first change. No setting of the server is needed, and while nothing happens nothing
+is sent. So a queue that was counted empty is read once more on a connection that listens, one for each URL; what
+comes to it then wakes its runners. A server that can't, or may not for this user, is counted every interval as any
+other backend is.
+
+Source: redis.io, "Client-side caching in Redis" (the default mode, RESP3).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from redis import ConnectionPool, RedisError
+from redis.exceptions import ResponseError
+
+from pynenc_operator.backends import Backend, BrokerError
+
+log = logging.getLogger(__name__)
+
+type Arrived = Callable[[Backend], None]
+
+LISTEN_SECONDS: Final = 0.25  # how long it listens before it looks for queues that have become empty
+QUIET_SECONDS: Final = (
+    1.0  # a queue wakes its runners no more often: whoever empties it at once would do so all the time
+)
+PING_SECONDS: Final = 30.0  # a server that went without a word is noticed so
+UNUSED_SECONDS: Final = 600.0
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_UNABLE_SECONDS: Final = 600.0
+
+
+class Arrivals:
+    """The empty queues of all servers. `arrived` is called in a thread."""
+
+    def __init__(self, arrived: Arrived) -> None:
+        self._arrived = arrived
+        self._lock = threading.Lock()
+        self._listeners: dict[str, _Listener] = {}
+        self._closed = False
+
+    def expect(self, backend: Backend, key: str, pool: ConnectionPool) -> None:
+        """Have `arrived` called when this queue, just counted empty on a connection of `pool`, is empty no longer."""
+        with self._lock:
+            listener = self._listeners.get(backend.url)
+            if listener is None or not listener.is_alive():
+                if self._closed:
+                    return
+                listener = self._listeners[backend.url] = _Listener(backend.server, pool, self._arrived)
+                with suppress(RuntimeError):  # no more threads: the next count tries again
+                    listener.start()
+            listener.expect(key.encode(), backend)
+
+    def close(self) -> None:
+        """End all listening."""
+        with self._lock:
+            self._closed = True
+            for listener in self._listeners.values():
+                listener.close()
+            self._listeners.clear()
+
+
+class _Listener(threading.Thread):
+    """One connection and the queues of its URL; ends when none of them has been empty for long."""
+
+    def __init__(self, server: str, pool: ConnectionPool, arrived: Arrived) -> None:
+        super().__init__(name=f"listen {server}", daemon=True)
+        self._server = server
+        self._connection: Any = pool.connection_class(**pool.connection_kwargs | {"protocol": 3})
+        self._arrived = arrived
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._wanted: dict[bytes, Backend] = {}  # to be read, so that the server tells of their next change
+        self._told: dict[bytes, Backend] = {}  # of which it will tell
+        self._woken: dict[bytes, float] = {}
+        self._used = time.monotonic()
+
+    def expect(self, key: bytes, backend: Backend) -> None:
+        """Read this queue, unless that has been done or has woken someone just now. In another thread."""
+        now = time.monotonic()
+        with self._lock:
+            self._used = now
+            if key not in self._told and now - self._woken.get(key, -QUIET_SECONDS) >= QUIET_SECONDS:
+                self._wanted[key] = backend
+
+    def close(self) -> None:
+        self._ending.set()
+
+    def run(self) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._is_over():
+            began = time.monotonic()
+            try:
+                self._listen()
+            except ResponseError as error:
+                log.info("%s can't tell of arrivals (%s): counted every interval", self._server, type(error).__name__)
+                pause = _UNABLE_SECONDS
+            except (RedisError, OSError, BrokerError):  # counting says what is wrong
+                lasted = time.monotonic() - began
+                pause = _FIRST_PAUSE_SECONDS if lasted > PING_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            finally:
+                self._connection.disconnect()
+                with self._lock:
+                    self._told.clear()
+                    self._wanted.clear()  # of an outage nobody knows what it has changed: the next counts say
+            self._ending.wait(pause)
+
+    def _listen(self) -> None:
+        self._connection.connect()
+        self._connection._parser.set_invalidation_push_handler(self._changed)  # noqa: SLF001 - as the client's own cache
+        self._connection.send_command("CLIENT", "TRACKING", "ON")
+        self._connection.read_response()
+        ping_at = time.monotonic() + PING_SECONDS
+        while not self._is_over():
+            self._read_wanted()
+            if self._connection.can_read(timeout=LISTEN_SECONDS):
+                self._connection.read_response(push_request=True)
+            elif time.monotonic() > ping_at:
+                self._ask([("PING",)])
+                ping_at = time.monotonic() + PING_SECONDS
+
+    def _read_wanted(self) -> None:
+        with self._lock:
+            wanted, self._wanted = self._wanted, {}
+            self._told |= wanted
+        for key, waiting in zip(wanted, self._ask([("LLEN", key) for key in wanted]), strict=True):
+            if waiting:
+                self._wake(key)
+
+    def _ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """The answers to commands; changes may be told of between them."""
+        if not commands:
+            return []
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
+        answers: list[Any] = []
+        while len(answers) < len(commands):
+            received = self._connection.read_response(push_request=True)
+            if received is not None:  # as it is for what the server said on its own
+                answers.append(received)
+        return answers
+
+    def _changed(self, push: list[Any]) -> None:
+        """Take in what the server says on its own: keys that have changed, or None for all of them."""
+        _, keys = push
+        for key in list(self._told) if keys is None else keys:
+            self._wake(bytes(key))
+
+    def _wake(self, key: bytes) -> None:
+        with self._lock:
+            backend = self._told.pop(key, None)
+            now = time.monotonic()
+            self._woken = {other: at for other, at in self._woken.items() if now - at < QUIET_SECONDS} | {key: now}
+        if backend:
+            self._arrived(backend)
+
+    def _is_over(self) -> bool:
+        return self._ending.is_set() or time.monotonic() - self._used > UNUSED_SECONDS

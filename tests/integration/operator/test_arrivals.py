@@ -1,0 +1,162 @@
+"""An empty queue of a real Redis says at once that it is empty no longer, and costs nothing while nothing happens."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from pynenc_operator import arrivals
+from pynenc_operator.backends import Backend, BackendKind
+from pynenc_operator.broker import BackendSource, load_plugins
+from pynenc_operator.questions import CountQueue
+from tests.integration.redis_server import RedisServer
+
+# Counted once a test: whatever is told of later, the server has told.
+WITHIN = 5.0
+KEY = "__pynenc__:{}:broker:default_queue"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _plugins() -> None:
+    load_plugins()
+
+
+class Told:
+    """The queues of which something was told."""
+
+    def __init__(self) -> None:
+        self.apps: list[str] = []
+        self.source = BackendSource(allow_local=True, on_arrival=lambda backend: self.apps.append(backend.app_id))
+
+    async def count(self, redis: RedisServer, *apps: str) -> list[int]:
+        asked = [self.source.ask(Backend(BackendKind.REDIS, redis.url, app), CountQueue()) for app in apps]
+        return [count.waiting for count in await asyncio.gather(*asked)]
+
+
+@pytest.fixture
+async def told() -> AsyncIterator[Told]:
+    told = Told()
+    with contextlib.closing(told.source):
+        yield told
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not condition():  # noqa: ASYNC110 - a thread or a server makes it true
+            await asyncio.sleep(0.01)
+
+
+async def until_listened_to(client: Redis, queues: int) -> None:
+    """The server keeps so many keys of which it will tell."""
+    await until(lambda: client.info("stats")["tracking_total_keys"] == queues)
+
+
+@pytest.fixture
+def client(redis: RedisServer) -> Redis:
+    client = Redis.from_url(redis.url)
+    client.flushall()
+    return client
+
+
+async def test_an_empty_queue_tells_once_of_its_first_entry(told: Told, redis: RedisServer, client: Redis) -> None:
+    assert await told.count(redis, "one", "two") == [0, 0]
+    await until_listened_to(client, 2)
+    client.rpush(KEY.format("one"), "a", "b")
+    await until(lambda: bool(told.apps))
+    client.rpush(KEY.format("one"), "c")
+    await asyncio.sleep(2 * arrivals.LISTEN_SECONDS)
+    assert told.apps == ["one"]
+
+
+async def test_one_that_was_filled_before_it_is_listened_to_tells_too(
+    told: Told, redis: RedisServer, client: Redis
+) -> None:
+    await told.count(redis, "first")
+    await until_listened_to(client, 1)
+    assert await told.count(redis, "late") == [0]
+    client.rpush(KEY.format("late"), "a")
+    await until(lambda: told.apps == ["late"])
+
+
+async def test_a_queue_that_is_not_empty_is_not_listened_to(told: Told, redis: RedisServer, client: Redis) -> None:
+    client.rpush(KEY.format("full"), "a")
+    assert await told.count(redis, "full", "empty") == [1, 0]
+    await until_listened_to(client, 1)
+    client.rpush(KEY.format("full"), "b")
+    await asyncio.sleep(2 * arrivals.LISTEN_SECONDS)
+    assert told.apps == []
+
+
+async def test_one_that_is_emptied_at_once_tells_no_more_than_once_a_second(
+    told: Told, redis: RedisServer, client: Redis
+) -> None:
+    until_moment = time.monotonic() + 2.5
+    began = time.monotonic()
+    while time.monotonic() < until_moment:
+        client.rpush(KEY.format("busy"), "a")
+        client.lpop(KEY.format("busy"))
+        assert await told.count(redis, "busy") == [0]
+    assert 1 <= len(told.apps) <= 1 + (time.monotonic() - began) / arrivals.QUIET_SECONDS
+
+
+async def test_nothing_is_asked_while_nothing_happens(told: Told, redis: RedisServer, client: Redis) -> None:
+    await told.count(redis, "idle")
+    await until_listened_to(client, 1)
+
+    def asked() -> int:
+        return int(client.info("stats")["total_commands_processed"])
+
+    before = asked()
+    await asyncio.sleep(2)
+    assert asked() - before == 1  # the question itself
+
+
+async def test_after_an_outage_it_listens_again(told: Told, tmp_path: Path) -> None:
+    with RedisServer.running(tmp_path) as redis:
+        await told.count(redis, "back")
+        await until_listened_to(Redis.from_url(redis.url), 1)
+        redis.stop()
+        redis.start()
+        client = Redis.from_url(redis.url)
+        async with asyncio.timeout(20):
+            while client.info("stats")["tracking_total_keys"] == 0:
+                await told.count(redis, "back")
+                await asyncio.sleep(0.2)
+        client.rpush(KEY.format("back"), "a")
+        await until(lambda: told.apps == ["back"])
+
+
+async def test_a_user_who_may_not_listen_is_counted_all_the_same(
+    told: Told, redis: RedisServer, client: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    client.acl_setuser(
+        "limited", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-client|tracking"]
+    )
+    limited = Backend(BackendKind.REDIS, redis.url.replace("redis://", "redis://limited:secret@"), "limited")
+    assert (await told.source.ask(limited, CountQueue())).waiting == 0
+    await until(lambda: "can't tell of arrivals (NoPermissionError)" in caplog.text)
+    assert "secret" not in caplog.text
+    client.rpush(KEY.format("limited"), "a")
+    assert (await told.source.ask(limited, CountQueue())).waiting == 1
+    client.acl_deluser("limited")
+
+
+async def test_closing_ends_the_threads_and_their_connections(redis: RedisServer, client: Redis) -> None:
+    told = Told()
+    await told.count(redis, "closed")
+    await until_listened_to(client, 1)
+    told.source.close()
+
+    def listening() -> bool:
+        threads = any(thread.name.startswith("listen") for thread in threading.enumerate())
+        return threads or client.info("clients")["tracking_clients"] > 0
+
+    await until(lambda: not listening())
+    await told.count(redis, "closed")  # a last count, on its way when leadership was lost, begins nothing anew
+    assert not listening()
