@@ -44,6 +44,9 @@ def parse_pod(pod: Json) -> WorkerPod:
     created = parse_time(meta["creationTimestamp"])
     ended_at = terminated and terminated.get("finishedAt")
     started_at = (terminated or state.get("running") or {}).get("startedAt")
+    recover = tuple(annotations.get(contract.RECOVER_RUNNERS, "").split())
+    # An answer to what was not asked is no answer: a worker may not settle for others what they held.
+    recovered = tuple(name for name in annotations.get(contract.RECOVERED_RUNNERS, "").split() if name in set(recover))
     return WorkerPod(
         name=meta["name"],
         uid=meta["uid"],
@@ -64,8 +67,8 @@ def parse_pod(pod: Json) -> WorkerPod:
         status=parse_status(annotations, created),
         drain_request=annotations.get(contract.DRAIN_REQUEST) or None,
         drain_answer=annotations.get(contract.DRAIN_ANSWER) or None,
-        recover=tuple(annotations.get(contract.RECOVER_RUNNERS, "").split()),
-        recovered=tuple(annotations.get(contract.RECOVERED_RUNNERS, "").split()),
+        recover=recover,
+        recovered=recovered,
         recovered_by=annotations.get(contract.RECOVERED_BY) or None,
     )
 

@@ -109,7 +109,8 @@ async def test_what_somebody_has_recovered_is_settled() -> None:
     world.vanish(containerStatuses=[{"name": "worker", "state": {"terminated": {"exitCode": 137}}}])
     recoverer = pod()
     recoverer["metadata"].update(uid="other", name="reports-1", resourceVersion="9")
-    recoverer["metadata"]["annotations"]["pynenc.org/recovered-runners"] = "pod-uid"
+    for annotation in ("recover-runners", "recovered-runners"):
+        recoverer["metadata"]["annotations"][f"pynenc.org/{annotation}"] = "pod-uid"
     world.pods.apply_event({"type": "ADDED", "object": recoverer}, NOW)
     assert await world.vanished() == ()
     assert world.pods.vanished(KEY) == ()

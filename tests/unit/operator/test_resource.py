@@ -9,6 +9,7 @@ from pynenc_operator.model import Observation, WorkerStatus
 from pynenc_operator.pool import classify
 from pynenc_operator.resource import parse_pod, parse_spec, parse_time
 from pynenc_operator.runnerspec import BrokerDownFloor, Mode, ScaleUpLimit
+from pynenc_worker import contract
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator.resources import pod, runner
 
@@ -77,6 +78,15 @@ def test_nothing_is_overdue_by_a_request_to_leave_that_nobody_here_made(request_
 def test_ended_means_the_worker_container(status: dict[str, Any], ended: bool, failed: bool) -> None:  # noqa: FBT001
     view = parse_pod(pod(**status))
     assert (view.ended, view.failed) == (ended, failed)
+
+
+def test_an_answer_to_what_was_not_asked_is_none() -> None:
+    answering = pod()
+    answering["metadata"]["annotations"] |= {
+        contract.RECOVER_RUNNERS: "first second",
+        contract.RECOVERED_RUNNERS: "second third",
+    }
+    assert parse_pod(answering).recovered == ("second",)
 
 
 def test_a_spec_is_read_with_its_unions() -> None:
