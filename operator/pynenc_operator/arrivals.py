@@ -29,7 +29,7 @@ LISTEN_SECONDS: Final = 0.25  # how long it listens before it looks for queues t
 QUIET_SECONDS: Final = (
     1.0  # a queue wakes its runners no more often: whoever empties it at once would do so all the time
 )
-PING_SECONDS: Final = 30.0  # a server that went without a word is noticed so
+CHECK_SECONDS: Final = 30.0  # a server that went without a word is noticed so
 UNUSED_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -48,10 +48,11 @@ class Arrivals:
     def expect(self, backend: Backend, key: str, pool: ConnectionPool) -> None:
         """Have `arrived` called when this queue, just counted empty on a connection of `pool`, is empty no longer."""
         with self._lock:
+            if self._closed:
+                return
             listener = self._listeners.get(backend.url)
             if listener is None or not listener.is_alive():
-                if self._closed:
-                    return
+                self._listeners = {url: it for url, it in self._listeners.items() if it.is_alive()}
                 listener = self._listeners[backend.url] = _Listener(backend.server, pool, self._arrived)
                 with suppress(RuntimeError):  # no more threads: the next count tries again
                     listener.start()
@@ -66,13 +67,19 @@ class Arrivals:
             self._listeners.clear()
 
 
+class _Unable(Exception):  # noqa: N818 - no error
+    """Neither now nor in a minute: the server, or the user on it, has no way to tell of changes."""
+
+
 class _Listener(threading.Thread):
     """One connection and the queues of its URL; ends when none of them has been empty for long."""
 
     def __init__(self, server: str, pool: ConnectionPool, arrived: Arrived) -> None:
         super().__init__(name=f"listen {server}", daemon=True)
         self._server = server
-        self._connection: Any = pool.connection_class(**pool.connection_kwargs | {"protocol": 3})
+        # The client's own health check would connect anew unseen, and the new connection would tell of nothing.
+        options = pool.connection_kwargs | {"protocol": 3, "health_check_interval": 0}
+        self._connection: Any = pool.connection_class(**options)
         self._arrived = arrived
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -82,11 +89,10 @@ class _Listener(threading.Thread):
         self._used = time.monotonic()
 
     def expect(self, key: bytes, backend: Backend) -> None:
-        """Read this queue, unless that has been done or has woken someone just now. In another thread."""
-        now = time.monotonic()
+        """Have this queue read, unless the server will tell of it anyway. In another thread."""
         with self._lock:
-            self._used = now
-            if key not in self._told and now - self._woken.get(key, -QUIET_SECONDS) >= QUIET_SECONDS:
+            self._used = time.monotonic()
+            if key not in self._told:
                 self._wanted[key] = backend
 
     def close(self) -> None:
@@ -98,52 +104,63 @@ class _Listener(threading.Thread):
             began = time.monotonic()
             try:
                 self._listen()
-            except ResponseError as error:
-                log.info("%s can't tell of arrivals (%s): counted every interval", self._server, type(error).__name__)
-                pause = _UNABLE_SECONDS
             except (RedisError, OSError, BrokerError):  # counting says what is wrong
                 lasted = time.monotonic() - began
-                pause = _FIRST_PAUSE_SECONDS if lasted > PING_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                pause = _FIRST_PAUSE_SECONDS if lasted > CHECK_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever the client makes of what is no Redis; it may hold the URL
+                told = str(error) if isinstance(error, _Unable) else type(error).__name__
+                log.info("%s can't tell of arrivals (%s): counted every interval", self._server, told)
+                pause = _UNABLE_SECONDS
             finally:
                 self._connection.disconnect()
-                with self._lock:
+                with self._lock:  # the lengths that are read next say what has changed meanwhile
+                    self._wanted |= self._told
                     self._told.clear()
-                    self._wanted.clear()  # of an outage nobody knows what it has changed: the next counts say
             self._ending.wait(pause)
 
     def _listen(self) -> None:
-        self._connection.connect()
-        self._connection._parser.set_invalidation_push_handler(self._changed)  # noqa: SLF001 - as the client's own cache
-        self._connection.send_command("CLIENT", "TRACKING", "ON")
-        self._connection.read_response()
-        ping_at = time.monotonic() + PING_SECONDS
+        self._connect()
+        check_at = time.monotonic() + CHECK_SECONDS
         while not self._is_over():
             self._read_wanted()
             if self._connection.can_read(timeout=LISTEN_SECONDS):
                 self._connection.read_response(push_request=True)
-            elif time.monotonic() > ping_at:
-                self._ask([("PING",)])
-                ping_at = time.monotonic() + PING_SECONDS
+            elif time.monotonic() > check_at:
+                self._read(list(self._told)[:1])
+                check_at = time.monotonic() + CHECK_SECONDS
+
+    def _connect(self) -> None:
+        try:
+            self._connection.connect()
+            # The parser is asked as the client's own cache does it: nothing public hands on what is pushed.
+            self._connection._parser.set_invalidation_push_handler(self._changed)  # noqa: SLF001
+            self._connection.send_command("CLIENT", "TRACKING", "ON")
+            self._connection.read_response()
+        except ResponseError as error:
+            if str(error).startswith(("BUSY", "LOADING", "MASTERDOWN")):  # for the moment
+                raise
+            raise _Unable(type(error).__name__) from None
 
     def _read_wanted(self) -> None:
+        now = time.monotonic()
         with self._lock:
-            wanted, self._wanted = self._wanted, {}
-            self._told |= wanted
-        for key, waiting in zip(wanted, self._ask([("LLEN", key) for key in wanted]), strict=True):
-            if waiting:
-                self._wake(key)
+            self._woken = {key: at for key, at in self._woken.items() if now - at < QUIET_SECONDS}
+            due = {key: backend for key, backend in self._wanted.items() if key not in self._woken}
+            self._wanted = {key: backend for key, backend in self._wanted.items() if key in self._woken}
+            self._told |= due
+        self._read(list(due))
 
-    def _ask(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """The answers to commands; changes may be told of between them."""
-        if not commands:
-            return []
-        self._connection.send_packed_command(self._connection.pack_commands(commands))
-        answers: list[Any] = []
-        while len(answers) < len(commands):
-            received = self._connection.read_response(push_request=True)
-            if received is not None:  # as it is for what the server said on its own
-                answers.append(received)
-        return answers
+    def _read(self, keys: list[bytes]) -> None:
+        """Read how long these queues are; the server tells of their next change, maybe between its answers."""
+        if not keys:
+            return
+        self._connection.send_packed_command(self._connection.pack_commands([("LLEN", key) for key in keys]))
+        for key in keys:
+            length = None
+            while length is None:  # as it is for what the server said on its own
+                length = self._connection.read_response(push_request=True)
+            if length:
+                self._wake(key)
 
     def _changed(self, push: list[Any]) -> None:
         """Take in what the server says on its own: keys that have changed, or None for all of them."""
@@ -154,8 +171,8 @@ class _Listener(threading.Thread):
     def _wake(self, key: bytes) -> None:
         with self._lock:
             backend = self._told.pop(key, None)
-            now = time.monotonic()
-            self._woken = {other: at for other, at in self._woken.items() if now - at < QUIET_SECONDS} | {key: now}
+            if backend:
+                self._woken[key] = time.monotonic()
         if backend:
             self._arrived(backend)
 

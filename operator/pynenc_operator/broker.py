@@ -190,7 +190,8 @@ class BackendSource:
 
     def _asked(self, broker: Any, backend: Backend, question: Question[Any]) -> Any:  # noqa: ANN401
         answer = question(broker, backend)
-        if isinstance(answer, QueueCount) and not answer.waiting and backend.kind is BackendKind.REDIS:
+        empty = isinstance(answer, QueueCount) and not answer.waiting
+        if empty and backend.kind is BackendKind.REDIS and not backend.queues:
             self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
         return answer
 

@@ -46,7 +46,7 @@ def parse_pod(pod: Json) -> WorkerPod:
     started_at = (terminated or state.get("running") or {}).get("startedAt")
     recover = tuple(annotations.get(contract.RECOVER_RUNNERS, "").split())
     # An answer to what was not asked is no answer: a worker may not settle for others what they held.
-    recovered = tuple(name for name in annotations.get(contract.RECOVERED_RUNNERS, "").split() if name in set(recover))
+    recovered = tuple(name for name in annotations.get(contract.RECOVERED_RUNNERS, "").split() if name in recover)
     return WorkerPod(
         name=meta["name"],
         uid=meta["uid"],

@@ -14,6 +14,7 @@ from pynenc_operator import arrivals
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource, load_plugins
 from pynenc_operator.questions import CountQueue
+from tests.integration.operator.tcp_proxy import TcpProxy
 from tests.integration.redis_server import RedisServer
 
 # Counted once a test: whatever is told of later, the server has told.
@@ -116,6 +117,33 @@ async def test_nothing_is_asked_while_nothing_happens(told: Told, redis: RedisSe
     assert asked() - before == 1  # the question itself
 
 
+async def test_what_was_taken_at_once_is_told_of_again_without_another_count(
+    told: Told, redis: RedisServer, client: Redis
+) -> None:
+    await told.count(redis, "taken")
+    await until_listened_to(client, 1)
+    client.rpush(KEY.format("taken"), "a")
+    client.lpop(KEY.format("taken"))
+    await until(lambda: told.apps == ["taken"])
+    assert await told.count(redis, "taken") == [0]  # so soon that it is read only later
+    await asyncio.sleep(arrivals.QUIET_SECONDS + 2 * arrivals.LISTEN_SECONDS)
+    client.rpush(KEY.format("taken"), "b")
+    await until(lambda: told.apps == ["taken", "taken"])
+
+
+async def test_a_connection_that_was_forgotten_on_the_way_is_noticed(
+    told: Told, redis: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "CHECK_SECONDS", 0.3)
+    async with TcpProxy("127.0.0.1", redis.port) as proxy:
+        backend = Backend(BackendKind.REDIS, f"redis://127.0.0.1:{proxy.port}/0", "forgotten")
+        assert (await told.source.ask(backend, CountQueue())).waiting == 0
+        await until_listened_to(client, 1)
+        proxy.swallow_open_connections()
+        client.rpush(KEY.format("forgotten"), "a")
+        await until(lambda: told.apps == ["forgotten"])
+
+
 async def test_after_an_outage_it_listens_again(told: Told, tmp_path: Path) -> None:
     with RedisServer.running(tmp_path) as redis:
         await told.count(redis, "back")
@@ -145,6 +173,18 @@ async def test_a_user_who_may_not_listen_is_counted_all_the_same(
     client.rpush(KEY.format("limited"), "a")
     assert (await told.source.ask(limited, CountQueue())).waiting == 1
     client.acl_deluser("limited")
+
+
+async def test_a_server_that_does_not_know_how_is_asked_once_in_ten_minutes(
+    told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "other.conf").write_text('rename-command CLIENT ""\n')
+    with RedisServer.running(tmp_path, include=str(tmp_path / "other.conf")) as other:
+        for _ in range(3):
+            assert await told.count(other, "other") == [0]
+            await asyncio.sleep(0.5)
+    assert caplog.text.count("can't tell of arrivals") == 1
 
 
 async def test_closing_ends_the_threads_and_their_connections(redis: RedisServer, client: Redis) -> None:
