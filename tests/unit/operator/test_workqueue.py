@@ -1,8 +1,10 @@
 """The queue of keys."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
@@ -134,3 +136,58 @@ async def test_however_often_a_key_fails_it_comes_back_within_a_minute(caplog: p
     assert pause is not None
     assert 48 <= pause <= 60
     assert "again in" in caplog.text
+
+
+async def test_the_first_of_a_burst_is_looked_at_at_once_and_the_rest_together() -> None:
+    seen: list[float] = []
+
+    async def work(_key: str) -> float:
+        seen.append(time.monotonic())
+        return 3600.0
+
+    async with running(work) as queue:
+        added = time.monotonic()
+        queue.add_soon("a", 0.3)
+        await until(lambda: len(seen) == 1)
+        for _ in range(5):
+            queue.add_soon("a", 0.3)
+        await until(lambda: len(seen) == 2)
+        await asyncio.sleep(0.05)
+        assert len(seen) == 2
+    assert seen[0] - added < 0.3 <= seen[1] - seen[0] + 0.01
+
+
+async def test_one_that_is_due_wakes_nobody_else() -> None:
+    """A hundred places and a thousand keys: what is waited for is the first of them alone."""
+    seen: list[int] = []
+
+    async def work(key: str) -> float:
+        seen.append(int(key))
+        return 3600.0
+
+    async with running(work, workers=100) as queue:
+        wakes = 0
+        wait = queue._changed.wait
+
+        async def counted() -> Literal[True]:
+            nonlocal wakes
+            wakes += 1
+            return await wait()
+
+        queue._changed.wait = counted  # type: ignore[method-assign]
+        for number in range(20):
+            queue.add_after(str(number), 0.05 + number * 0.01)
+        await until(lambda: len(seen) == 20)
+        assert wakes <= 25
+    assert seen == list(range(20))
+
+
+async def test_nothing_is_kept_of_a_key_of_which_nothing_is_to_come() -> None:
+    async def work(_key: str) -> None:
+        pass
+
+    async with running(work) as queue:
+        for number in range(10):
+            queue.add(str(number))
+        await until(lambda: len(queue) == 0)
+    assert (queue._begun, queue._due, queue._heap) == ({}, {}, [])
