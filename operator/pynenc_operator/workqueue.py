@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+# Keys come back in this many groups: each is a burst of work, which must not hold up what comes in between.
+STEPS_A_SECOND: Final = 10
 # Looks at a key; the seconds until it is due again, or None if only something new makes it due.
 type Work[K] = Callable[[K], Awaitable[float | None]]
 
@@ -102,7 +105,18 @@ class WorkQueue[K: Hashable]:
             log.warning("%s: %s; again in %.0f s", key, error, pause, exc_info=not isinstance(error, self._expected))
         else:
             self._failures.pop(key, None)
+            pause = self._in_step(key, pause)
         return pause
+
+    def _in_step(self, key: K, pause: float | None) -> float | None:
+        """The pause to the key's own tenth of a second: what is due together shares a round trip.
+
+        A pause of whole seconds leads from one to the next; the first one, to the nearest before.
+        """
+        if pause is None or pause < 1:
+            return pause
+        now, step = self._monotonic(), hash(key) % STEPS_A_SECOND / STEPS_A_SECOND
+        return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
     async def _take(self) -> K:
         while True:

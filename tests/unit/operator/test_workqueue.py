@@ -1,7 +1,8 @@
 """The queue of keys."""
 
 import asyncio
-import time
+import itertools
+import time as clock
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import pytest
 
 from pynenc_operator.workqueue import WorkQueue
+from tests.unit.operator.builders import Time
 
 type Work = Callable[[str], Awaitable[float | None]]
 
@@ -142,11 +144,11 @@ async def test_the_first_of_a_burst_is_looked_at_at_once_and_the_rest_together()
     seen: list[float] = []
 
     async def work(_key: str) -> float:
-        seen.append(time.monotonic())
+        seen.append(clock.monotonic())
         return 3600.0
 
     async with running(work) as queue:
-        added = time.monotonic()
+        added = clock.monotonic()
         queue.add_soon("a", 0.3)
         await until(lambda: len(seen) == 1)
         for _ in range(5):
@@ -191,3 +193,35 @@ async def test_nothing_is_kept_of_a_key_of_which_nothing_is_to_come() -> None:
             queue.add(str(number))
         await until(lambda: len(queue) == 0)
     assert (queue._begun, queue._due, queue._heap) == ({}, {}, [])
+
+
+@pytest.mark.parametrize("took", [0.0, 0.003, 0.04, 0.3, 0.8])
+async def test_pauses_of_whole_seconds_keep_in_step_however_long_a_look_takes(time: Time, took: float) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    begins: list[float] = []
+    for _ in range(5):
+        pause = queue._in_step("a", 1.0)
+        assert pause is not None
+        assert 0 <= pause <= 1.05
+        time.now += pause
+        begins.append(time.now)
+        time.now += took
+    assert [round(after - before, 6) for before, after in itertools.pairwise(begins)] == [1.0] * 4
+
+
+async def test_many_keys_come_back_in_ten_groups(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    due = {round((queue._in_step(f"runner-{n}", 5.0) or 0) + time.now, 3) for n in range(1000)}
+    assert len(due) <= 11
+    assert max(due) - time.now <= 5.05
+    assert min(due) - time.now >= 4
+
+
+async def test_what_is_due_sooner_than_in_a_second_is_due_just_then(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    assert queue._in_step("a", 0.2) == 0.2
+    assert queue._in_step("a", None) is None
+
+
+async def nothing(_key: str) -> float | None:
+    return None
