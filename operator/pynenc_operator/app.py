@@ -18,7 +18,8 @@ from prometheus_client import REGISTRY
 from pynenc_operator import config as settings
 from pynenc_operator import labels, looplag
 from pynenc_operator.access import Access
-from pynenc_operator.broker import BackendSource, load_plugins
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.clock import Clock
 from pynenc_operator.config import OperatorConfig, isolate_from_environment
 from pynenc_operator.credentials import Credentials
