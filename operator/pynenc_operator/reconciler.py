@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pynenc_operator import events, labels, status
+from pynenc_operator import labels, status
 from pynenc_operator.access import Access
 from pynenc_operator.actuator import Actuator, Outcome
+from pynenc_operator.announcer import Announcer
 from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.creation import Creation
 from pynenc_operator.decision import Decision
@@ -54,6 +55,7 @@ class _Memory:
     status_not_before: float = 0.0
     name_taken: Problem | None = None
     refusal_told: str = ""  # of an older definition, or of a spec that this version's would refuse
+    spec: tuple[Json, RunnerSpec] | None = None  # the one that was read last, and what it says
 
 
 class Reconciler:
@@ -79,7 +81,7 @@ class Reconciler:
         self._runners = runners
         self._now = now
         self._resync_seconds = resync_seconds
-        self._instance = instance
+        self._announcer = Announcer(kube, now, instance)
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
         self._observer = Observer(pods, depths, self._creation, now)
@@ -129,16 +131,17 @@ class Reconciler:
         """
         try:
             await self._definition.check(key)
-            spec = parse_spec(runner["spec"])
+            if memory.spec is None or memory.spec[0] != runner["spec"]:
+                memory.spec = runner["spec"], parse_spec(runner["spec"])
         except (OutdatedDefinition, SpecInvalid) as error:
             if error.message != memory.refusal_told:
                 memory.refusal_told = error.message
                 reason = "SpecInvalid" if isinstance(error, SpecInvalid) else "DefinitionOutdated"
                 note = f"{error.message}: {error.mend}"
-                await self._write_event(runner, reason, note, action="Refuse", kind="Warning")
+                await self._announcer.write_event(runner, reason, note, action="Refuse", kind="Warning")
             raise
         memory.refusal_told = ""
-        return spec
+        return memory.spec[1]
 
     async def _resync(self, key: Key, runner: Json) -> float:
         """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
@@ -171,25 +174,8 @@ class Reconciler:
         for error in (*outcome.errors, *filter(None, [outcome.refusal])):
             log.warning("%s/%s: %s", *key, error)
         if outcome.acted:
-            await self._tell(runner, decision, outcome, seen)
+            await self._announcer.tell(runner, decision, outcome, seen)
         return outcome
-
-    async def _tell(self, runner: Json, decision: Decision, outcome: Outcome, seen: Observation) -> None:
-        """Say in the log and in events what was done; an event that can't be written is only logged."""
-        depth = seen.depth.count if seen.depth else None
-        why = decision.create.reason if decision.create else decision.reason
-        for reason, action, note in events.describe(outcome.created, why, outcome.done, depth):
-            log.info("%s/%s: %s: %s", runner["metadata"]["namespace"], runner["metadata"]["name"], reason, note)
-            await self._write_event(runner, reason, note, action=action)
-
-    async def _write_event(
-        self, runner: Json, reason: str, note: str, *, action: str, kind: str = events.NORMAL
-    ) -> None:
-        body = events.event(runner, self._now(), reason, note, action=action, instance=self._instance, kind=kind)
-        try:
-            await self._kube.create_event(runner["metadata"]["namespace"], body)
-        except KubeError as error:
-            log.warning("event not written: %s", error)
 
     async def _report(
         self,
