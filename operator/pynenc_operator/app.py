@@ -33,6 +33,7 @@ from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.queuedepth import QueueDepths
+from pynenc_operator.queuenews import QueueNews
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 
 # Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
 WORKERS: Final = 64
-DEBOUNCE_SECONDS: Final = 0.2  # pod events come in bursts: the first is looked at at once, the others together
+DEBOUNCE_SECONDS: Final = 0.2  # events come in bursts: the first is looked at at once, the others together
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
 STAND_BY_SECONDS: Final = 2.0  # after a failure, so that another replica may try
@@ -113,10 +114,12 @@ class App:
 
     async def _lead(self) -> None:
         kube = Kube(self._connection, may_write=lambda: self._leader.is_leader)
+        news = QueueNews(lambda key: queue.add_soon(key, DEBOUNCE_SECONDS))
         depths = QueueDepths(
             BackendSource(allow_local=self._config.allow_local_backends, on_poll=self._metrics.polled),
             Credentials(kube, sqlite_dir=self._config.sqlite_dir),
             self._clock.now,
+            news,
         )
         pods, runners = PodCache(), RunnerCache()
         reconciler = Reconciler(
@@ -163,10 +166,13 @@ class App:
             ),
         )
         await self._definition_served(kube)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(watch.run())
-            group.create_task(queue.run())
-            group.create_task(self._resync(kube, pods, runners, queue, gap))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(watch.run())
+                group.create_task(queue.run())
+                group.create_task(self._resync(kube, pods, runners, queue, gap))
+        finally:
+            news.close()
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""

@@ -91,6 +91,10 @@ class BackendSource:
         finally:
             self._on_poll(backend.kind, outcome, self._monotonic() - began)
 
+    def client(self, backend: Backend) -> Any:  # noqa: ANN401 - of either line of pynenc
+        """The broker of a backend that has been asked something; else None."""
+        return self._clients.broker(backend, self._monotonic()) if backend in self._clients else None
+
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         server = self._servers.setdefault(backend.server, _Server(now))
         server.used = now

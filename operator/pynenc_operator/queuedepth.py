@@ -23,6 +23,7 @@ from pynenc_operator.questions import (
     QueueCount,
     ReadHeartbeats,
 )
+from pynenc_operator.queuenews import QueueNews
 
 type Json = dict[str, Any]
 
@@ -100,8 +101,12 @@ class DepthWindow:
 class QueueDepths:
     """The queues of all runners."""
 
-    def __init__(self, source: BackendSource, credentials: Credentials, now: Callable[[], float]) -> None:
+    def __init__(
+        self, source: BackendSource, credentials: Credentials, now: Callable[[], float], news: QueueNews | None = None
+    ) -> None:
+        """`news`: of servers that tell when something comes into a queue."""
         self._source = source
+        self._news = news
         self._credentials = credentials
         self._now = now
         self._windows: dict[Key, DepthWindow] = {}
@@ -151,6 +156,14 @@ class QueueDepths:
         """Whether this backend can tell of `held`, `heartbeats` and `oldest` at all; one not known yet may."""
         return key not in self._backends or self._backends[key].kind in TELL_WHO_HOLDS
 
+    def will_tell(self, key: Key) -> bool:
+        """Have the server tell when something comes into a runner's queue; whether it will."""
+        backend = self._backends.get(key)
+        if self._news is None or backend is None or not CountQueue().goes_with_others(backend):
+            return False
+        broker = self._source.client(backend)
+        return broker is not None and self._news.await_entry(key, backend.url, broker)
+
     def shared(self, key: Key) -> Problem | None:
         """What to say of a runner whose queue another one counts as its own, too: both would make pods for it."""
         own = self._backends.get(key)
@@ -174,6 +187,8 @@ class QueueDepths:
         """Drop a runner that is gone."""
         self._windows.pop(key, None)
         self._credentials.forget(key)
+        if self._news is not None:
+            self._news.forget(key)
         self._leave(key)
 
     async def _ask[T](self, key: Key, question: Question[T | None]) -> T | None:

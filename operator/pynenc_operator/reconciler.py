@@ -29,6 +29,7 @@ from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
+from pynenc_operator.rest import REST_SECONDS, at_rest
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -119,10 +120,15 @@ class Reconciler:
                 decision = replace(decide(spec, seen, self._now()), reason=decision.reason)
             memory.name_taken = outcome.name_taken or memory.name_taken
         facts = Facts(problem, verdict.problem, verdict.valid, memory.name_taken, self._depths.shared(key))
-        await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
+        said = await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        return AGAIN_SECONDS if outcome.stale or outcome.more else float(spec.poll_interval_seconds)
+        if outcome.stale or outcome.more:
+            return AGAIN_SECONDS
+        unseen = self._pods.of(key) or self._pods.vanished(key)
+        if said and not unseen and at_rest(seen, decision, facts) and self._depths.will_tell(key):
+            return max(REST_SECONDS, float(spec.poll_interval_seconds))
+        return float(spec.poll_interval_seconds)
 
     async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
         """Go no further where the definition is older, or lets through what this version's would refuse.
@@ -187,8 +193,8 @@ class Reconciler:
         decision: Decision,
         *,
         scaled: bool,
-    ) -> None:
-        """Write the status if it says something new."""
+    ) -> bool:
+        """Write the status if it says something new; whether it had nothing new to say."""
         now = self._now()
         report = Report(
             key=key,
@@ -212,12 +218,12 @@ class Reconciler:
         memory = self._memory[key]
         patch = status.patch_for(previous, current, now - memory.status_written)
         if patch is None or now < memory.status_not_before:
-            return
+            return bool(previous == current)
         try:
             written = await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"])
             self._runners.put(written)
         except NotFound:
-            return  # deleted meanwhile; the watch says so
+            pass  # deleted meanwhile; the watch says so
         except OutdatedDefinition:
             self._definition.doubt()  # the next look tells of it
         except KubeError as error:  # scaling goes on without it
@@ -225,6 +231,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
+        return False
 
     def _forget(self, key: Key) -> None:
         self._memory.pop(key, None)
