@@ -19,7 +19,8 @@ from pynenc_operator import config as settings
 from pynenc_operator import labels, looplag
 from pynenc_operator.access import Access
 from pynenc_operator.backends import Backend
-from pynenc_operator.broker import BackendSource, load_plugins
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.clock import Clock
 from pynenc_operator.config import OperatorConfig, isolate_from_environment
 from pynenc_operator.credentials import Credentials
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 # Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
 WORKERS: Final = 64
-DEBOUNCE_SECONDS: Final = 0.2  # pod events come in bursts
+DEBOUNCE_SECONDS: Final = 0.2  # events come in bursts: the first is looked at at once, the others together
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
 STAND_BY_SECONDS: Final = 2.0  # after a failure, so that another replica may try
@@ -118,7 +119,7 @@ class App:
 
         def wake(backend: Backend) -> None:
             for key in depths.counting(backend):
-                queue.add(key)
+                queue.add_soon(key, DEBOUNCE_SECONDS)
 
         def arrived(backend: Backend) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
@@ -162,7 +163,7 @@ class App:
 
         def pod_changed(event: Json) -> None:
             if key := pods.apply_event(event, self._clock.now()):
-                queue.add_after(key, DEBOUNCE_SECONDS)
+                queue.add_soon(key, DEBOUNCE_SECONDS)
 
         watch = Watch(
             login=self._connection.login,

@@ -29,7 +29,7 @@ LISTEN_SECONDS: Final = 0.25  # how long it listens before it looks for queues t
 QUIET_SECONDS: Final = (
     1.0  # a queue wakes its runners no more often: whoever empties it at once would do so all the time
 )
-CHECK_SECONDS: Final = 30.0  # a server that went without a word is noticed so
+CHECK_SECONDS: Final = 2.0  # a server that went without a word is noticed so, after the client's own patience of 1 s
 UNUSED_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -57,6 +57,12 @@ class Arrivals:
                 with suppress(RuntimeError):  # no more threads: the next count tries again
                     listener.start()
             listener.expect(key.encode(), backend)
+
+    def hears(self, backend: Backend, key: str) -> bool:
+        """Whether `arrived` will be called: the server has been asked to tell, or it is told when it no longer can."""
+        with self._lock:
+            listener = self._listeners.get(backend.url)
+        return listener is not None and listener.hears(key.encode())
 
     def close(self) -> None:
         """End all listening."""
@@ -95,6 +101,13 @@ class _Listener(threading.Thread):
             if key not in self._told:
                 self._wanted[key] = backend
 
+    def hears(self, key: bytes) -> bool:
+        with self._lock:
+            if key not in self._told:
+                return False
+            self._used = time.monotonic()
+            return True
+
     def close(self) -> None:
         self._ending.set()
 
@@ -114,8 +127,11 @@ class _Listener(threading.Thread):
             finally:
                 self._connection.disconnect()
                 with self._lock:  # the lengths that are read next say what has changed meanwhile
-                    self._wanted |= self._told
-                    self._told.clear()
+                    unheard, self._told = self._told, {}
+                    self._wanted |= unheard
+            if not self._ending.is_set():
+                for backend in unheard.values():  # who relies on being told counts for himself now
+                    self._arrived(backend)
             self._ending.wait(pause)
 
     def _listen(self) -> None:

@@ -7,6 +7,7 @@ let through, and nothing that would lead to the operator's own pod or node.
 import ipaddress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -25,6 +26,8 @@ _REDIS_TUNING: Final = frozenset(
     }
 )
 
+# URLs of which it is remembered what they mean: it is asked at every look.
+_MOST_REMEMBERED: Final = 4096
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 # A cloud's metadata service where it is not on a link-local address: Amazon's by IPv6.
 _METADATA: Final = frozenset({ipaddress.IPv6Address("fd00:ec2::254")})
@@ -61,12 +64,17 @@ class Backend:
     @property
     def server(self) -> str:
         """What answers or does not, for all apps, users and databases on it alike. Holds no password."""
-        try:
-            parts = urlsplit(self.url)
-            address = f"{parts.scheme}://{parts.hostname}:{parts.port}" if parts.hostname else parts.path
-        except ValueError:
-            address = ""  # it will be refused
-        return f"{self.kind} {address}"
+        return _server(self.kind, self.url)
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _server(kind: BackendKind, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        address = f"{parts.scheme}://{parts.hostname}:{parts.port}" if parts.hostname else parts.path
+    except ValueError:
+        address = ""  # it will be refused
+    return f"{kind} {address}"
 
 
 class BrokerErrorKind(StrEnum):
@@ -123,6 +131,7 @@ def cause_of(error: Exception) -> str:
     return told
 
 
+@lru_cache(_MOST_REMEMBERED)
 def in_namespace(url: str, namespace: str) -> str:
     """The URL as a pod of `namespace` means it: a bare `redis` is the Service there, not the operator's neighbour."""
     parts = urlsplit(url)

@@ -1,8 +1,9 @@
-"""Asks backends through pynenc's own brokers. The only module that imports pynenc.
+"""Asks backends through pynenc's own brokers, with a hard deadline.
 
 Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each
 question is answered in a thread of its own that nobody has to wait for: it is asked once at a time, and
-those of one server and all of them together are bounded.
+those of one server and all of them together are bounded. The depths of all queues of one Redis share a
+thread and a round trip: while one is under way, those that are asked for meanwhile gather for the next.
 
 A server that has not answered in time rests, for all its runners: meanwhile their questions fail at once.
 After the rest one of them tries, and the others rest on until it has an answer.
@@ -14,25 +15,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import islice
 from typing import Any, Final
 
-from pynenc import Pynenc
-from pynenc.plugin_loader import load_all_plugins
-
 from pynenc_operator.arrivals import Arrivals, Arrived
-from pynenc_operator.backends import (
-    Backend,
-    BackendKind,
-    BrokerError,
-    BrokerErrorKind,
-    cause_of,
-    checked_redis_url,
-    kind_of,
-)
-from pynenc_operator.questions import QueueCount
-from pynenc_operator.redisconnection import check_addresses
-from pynenc_operator.sqlitefile import refuse_strange_file
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
+from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.pipelines import Asked, answer_all, answer_one, as_broker_error
+from pynenc_operator.questions import CountQueue, QueueCount
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
@@ -40,27 +30,17 @@ type Question[T] = Callable[[Any, Backend], T]
 type PollHook = Callable[[str, str, float], None]
 
 DEADLINE_SECONDS: Final = 2.0
-_SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 _REST_SECONDS: Final = 5.0  # after a timeout: a dead server must not hold up what could be done meanwhile
 _UNUSED_SECONDS: Final = 600.0
 _LOOK_FOR_UNUSED_SECONDS: Final = 10.0  # it takes a walk over all of them
 _MOST_COUNTS_AT_ONCE: Final = 64
 _MOST_COUNTS_OF_A_SERVER: Final = 8  # it may be the one that does not answer: others need the rest
-
-
-def load_plugins() -> None:
-    """Import pynenc's plugins. To be called once, before the first count: it can take longer than a count may."""
-    load_all_plugins()
-
-
-@dataclass(slots=True)
-class _Client:
-    broker: Any
-    used: float
+_MOST_TOGETHER: Final = 250  # in a pipeline: some ms of a Redis and of this process
 
 
 @dataclass(slots=True)
 class _Count:
+    ask: "_Ask"
     started: float
     result: "asyncio.Future[Any]"
 
@@ -71,6 +51,10 @@ class _Server:
     silent: bool = False  # its latest count got no answer in time
     rest_until: float = 0.0
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_COUNTS_OF_A_SERVER))
+
+
+type _Ask = tuple[Backend, Question[Any]]
+type _Gathered = dict[tuple[Backend, CountQueue], _Count]
 
 
 class BackendSource:
@@ -85,19 +69,18 @@ class BackendSource:
         deadline: float = DEADLINE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allow_local = allow_local
+        self._clients = BrokerClients(allow_local=allow_local, connections=_MOST_COUNTS_OF_A_SERVER)
         self._on_poll = on_poll
         self._arrivals = Arrivals(on_arrival)
         self._deadline = deadline
         self._monotonic = monotonic
-        self._clients: dict[Backend, _Client] = {}
-        self._counts: dict[tuple[Backend, Question[Any]], _Count] = {}
+        self._counts: dict[_Ask, _Count] = {}
+        self._gathered: dict[str, _Gathered] = {}  # by URL, for its next pipeline
+        self._under_way: dict[str, asyncio.Task[None]] = {}  # by URL
+        self._alone: set[Backend] = set()  # what the server refuses of them would spoil a pipeline
+        self._threads = 0
         self._servers: dict[str, _Server] = {}
         self._evict_at = 0.0
-
-    def close(self) -> None:
-        """Listen to no server any more."""
-        self._arrivals.close()
 
     async def ask[T](self, backend: Backend, question: Question[T]) -> T:
         """Have a question answered. BrokerError if it can't be within the deadline."""
@@ -110,6 +93,17 @@ class BackendSource:
             raise
         finally:
             self._on_poll(backend.kind, outcome, self._monotonic() - began)
+
+    def hears(self, backend: Backend) -> bool:
+        """Whether `on_arrival` will be called when something comes into this queue, which was empty."""
+        if backend not in self._clients or not CountQueue().goes_with_others(backend):
+            return False
+        broker = self._clients.broker(backend, self._monotonic())
+        return self._arrivals.hears(backend, broker.key.default_queue())
+
+    def close(self) -> None:
+        """Listen to no server any more."""
+        self._arrivals.close()
 
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         server = self._servers.setdefault(backend.server, _Server(now))
@@ -130,12 +124,54 @@ class BackendSource:
         count = self._counts.get((backend, question))
         try:
             async with asyncio.timeout((count.started if count else now) + self._deadline - now):
-                if count is None:
+                if count is None and isinstance(question, CountQueue) and self._goes_with_others(backend, question):
+                    count = self._gather(backend, question, server, now)
+                elif count is None:
                     await server.places.acquire()
                     count = self._start(backend, question, server, now)
                 return await asyncio.shield(count.result)
         except TimeoutError:
             return _no_answer()
+
+    def _goes_with_others(self, backend: Backend, question: CountQueue) -> bool:
+        """Whether it does, and its client is there: making one takes some ms, and they would add up in a thread."""
+        return question.goes_with_others(backend) and backend in self._clients and backend not in self._alone
+
+    def _gather(self, backend: Backend, question: CountQueue, server: _Server, now: float) -> _Count:
+        """Have it asked with the next pipeline of its URL: at once, with what is due in the same moment."""
+        count = self._new_count((backend, question), now)
+        self._gathered.setdefault(backend.url, {})[backend, question] = count
+        if backend.url not in self._under_way:
+            self._under_way[backend.url] = asyncio.create_task(self._send_gathered(backend.url, server))
+        return count
+
+    async def _send_gathered(self, url: str, server: _Server) -> None:
+        """Send one pipeline after the other, until nothing has gathered."""
+        try:
+            while self._gathered.get(url):
+                async with server.places:
+                    waiting = self._gathered.pop(url)
+                    now = self._monotonic()
+                    some = {ask: count for ask, count in waiting.items() if now < count.started + self._deadline}
+                    for count in (count for ask, count in waiting.items() if ask not in some):
+                        self._finish(count, _no_answer())  # nobody waits for it any more
+                    now_sent = dict(islice(some.items(), _MOST_TOGETHER))
+                    self._gathered[url] = {ask: count for ask, count in some.items() if ask not in now_sent}
+                    if now_sent:
+                        self._send(now_sent, now)
+                        await asyncio.wait([count.result for count in now_sent.values()])
+        finally:
+            del self._under_way[url]
+            self._gathered.pop(url, None)
+
+    def _send(self, counts: _Gathered, now: float) -> None:
+        self._evict(now)
+
+        def answer() -> list[Any]:
+            asked: list[Asked] = [(self._clients.broker(it, now), question, it) for it, question in counts]
+            return answer_all(asked, self._spoils)
+
+        self._start_thread(f"count {len(counts)} queues", answer, [*counts.values()])
 
     def _start(self, backend: Backend, question: Question[Any], server: _Server, now: float) -> _Count:
         """Start a count in a place of its server, or join one that another runner has started meanwhile."""
@@ -143,98 +179,67 @@ class BackendSource:
         if (backend, question) in self._counts:
             server.places.release()
             return self._counts[backend, question]
-        count = _Count(now, asyncio.get_running_loop().create_future())
-        try:
-            self._start_thread(backend, question, count)
-        except BrokerError:
-            server.places.release()
-            raise
+        count = self._new_count((backend, question), now)
+        count.result.add_done_callback(lambda _: server.places.release())
 
-        def ended(_: object) -> None:
-            del self._counts[backend, question]
-            server.places.release()
+        def answer() -> list[Any]:
+            return [answer_one(self._clients.broker(backend, now), question, backend, on_alone=self._spoils)]
 
-        self._counts[backend, question] = count
-        count.result.add_done_callback(ended)
+        self._start_thread(f"count {backend.kind} {backend.app_id}", answer, [count])
         return count
 
-    def _start_thread(self, backend: Backend, question: Question[Any], count: _Count) -> None:
-        if len(self._counts) >= _MOST_COUNTS_AT_ONCE:
-            raise BrokerError(BrokerErrorKind.OVERLOADED, f"{len(self._counts)} others have no answer yet")
+    def _new_count(self, ask: _Ask, now: float) -> _Count:
+        count = self._counts[ask] = _Count(ask, now, asyncio.get_running_loop().create_future())
+        return count
+
+    def _finish(self, count: _Count, result: Any) -> None:  # noqa: ANN401
+        del self._counts[count.ask]
+        count.result.set_result(result)
+        backend, _ = count.ask
+        if isinstance(result, QueueCount) and not result.waiting and CountQueue().goes_with_others(backend):
+            broker = self._clients.broker(backend, self._monotonic())
+            self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
+
+    def _start_thread(self, name: str, answer: Callable[[], list[Any]], counts: list[_Count]) -> None:
+        """Have counts answered, with an error where no thread can be had."""
+        loop = asyncio.get_running_loop()
+
+        def ended(results: list[Any]) -> None:
+            self._threads -= 1
+            for count, result in zip(counts, results, strict=True):
+                self._finish(count, result)
 
         def run() -> None:
-            result = self._answer(backend, question, count.started)
+            try:
+                results = answer()
+            except Exception as error:  # noqa: BLE001 - any plugin's own
+                results = [as_broker_error(error)] * len(counts)
             with suppress(RuntimeError):  # the loop has ended meanwhile
-                count.result.get_loop().call_soon_threadsafe(count.result.set_result, result)
+                loop.call_soon_threadsafe(ended, results)
 
-        try:  # a daemon: the process may end while a client still tries
-            threading.Thread(target=run, name=f"count {backend.kind} {backend.app_id}", daemon=True).start()
-        except RuntimeError as error:
-            cause = f"{error}: raise its memory limit, or its node's limit of processes in a pod"
-            raise BrokerError(BrokerErrorKind.OVERLOADED, cause) from None
+        self._threads += 1
+        cause = f"{self._threads - 1} others have no answer yet" if self._threads > _MOST_COUNTS_AT_ONCE else ""
+        if not cause:
+            try:  # a daemon: the process may end while a client still tries
+                threading.Thread(target=run, name=name, daemon=True).start()
+            except RuntimeError as error:
+                cause = f"{error}: raise its memory limit, or its node's limit of processes in a pod"
+        if cause:
+            ended([BrokerError(BrokerErrorKind.OVERLOADED, cause)] * len(counts))
 
-    def _answer(self, backend: Backend, question: Question[Any], now: float) -> Any:  # noqa: ANN401
-        """In a thread. Whatever goes wrong there is the backend's error, and only its class is told."""
-        try:
-            if backend.kind is BackendKind.SQLITE:
-                refuse_strange_file(Path(backend.url))  # each time: who can write to the volume may have changed it
-            client = self._clients.get(backend)
-            if client is None:
-                client = self._clients[backend] = _Client(self._connect(backend), now)
-            client.used = now
-            return self._asked(client.broker, backend, question)
-        except BrokerError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - any plugin's own
-            return BrokerError(kind_of(error), cause_of(error))
-
-    def _asked(self, broker: Any, backend: Backend, question: Question[Any]) -> Any:  # noqa: ANN401
-        answer = question(broker, backend)
-        empty = isinstance(answer, QueueCount) and not answer.waiting
-        if empty and backend.kind is BackendKind.REDIS and not backend.queues:
-            self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
-        return answer
-
-    def _connect(self, backend: Backend) -> Any:  # noqa: ANN401 - a broker, of either line of pynenc
-        if backend.kind is BackendKind.REDIS:
-            broker = _broker(
-                backend,
-                broker_cls="RedisBroker",
-                redis_url=checked_redis_url(backend.url),
-                socket_timeout=_SOCKET_SECONDS,
-                socket_connect_timeout=_SOCKET_SECONDS,
-                redis_pool_max_connections=_MOST_COUNTS_OF_A_SERVER,  # one pool serves all apps of a URL
-            )
-            if not self._allow_local:
-                check_addresses(broker.client.connection_pool)
-            return broker
-        if backend.kind is BackendKind.SQLITE:
-            return _broker(backend, broker_cls="SQLiteBroker", sqlite_db_path=backend.url)
-        raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
+    def _spoils(self, backend: Backend, *, alone: bool) -> None:
+        """Note in a thread whether a backend's questions can go with others."""
+        (self._alone.add if alone else self._alone.discard)(backend)
 
     def _evict(self, now: float) -> None:
         if now < self._evict_at:
             return
         self._evict_at = now + _LOOK_FOR_UNUSED_SECONDS
         self._servers = {name: it for name, it in self._servers.items() if now - it.used < _UNUSED_SECONDS}
-        for backend, client in list(self._clients.items()):
-            if now - client.used > _UNUSED_SECONDS and all(asked != backend for asked, _ in self._counts):
-                del self._clients[backend]
-                if backend.kind is BackendKind.REDIS:
-                    self._disconnect(client.broker.client.connection_pool)
-
-    def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
-        """Close a client's connections, unless another app of the same URL has them too: the plugin shares them."""
-        clients = [client.broker.client for it, client in list(self._clients.items()) if it.kind is BackendKind.REDIS]
-        if all(client.connection_pool is not pool for client in clients):
-            pool.disconnect(inuse_connections=False)  # one that counts for the first time is no client yet
+        asked = {backend for backend, _ in self._counts}
+        self._clients.evict(now, asked.__contains__)
+        self._alone = {backend for backend in tuple(self._alone) if backend in self._clients}
 
 
 def _no_answer() -> BrokerError:
     return BrokerError(BrokerErrorKind.TIMEOUT, "TimeoutError")
-
-
-def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
-    # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
-    settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
-    return Pynenc(config_values=settings).broker

@@ -7,6 +7,7 @@ backends can't tell it cheaply, and answer None.
 
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -57,13 +58,27 @@ class CountQueue:
             return QueueCount(int(broker.count_invocations(list(backend.queues))))
         if backend.kind is not BackendKind.REDIS:
             return QueueCount(int(broker.count_invocations()))
-        key = broker.key.default_queue()
         with broker.client.pipeline(transaction=True) as pipe:
-            pipe.llen(key)
-            pipe.lindex(key, -1)
-            if self.since is not None:
-                pipe.lpos(key, self.since, maxlen=min(max(1, self.upto), _MOST_LOOKED_AT))
-            waiting, newest, *position = pipe.execute()
+            self.put(pipe, broker)
+            return self.answer(pipe.execute())
+
+    def goes_with_others(self, backend: Backend) -> bool:
+        """Whether this can be asked of a backend in one pipeline with the same of other apps."""
+        return backend.kind is BackendKind.REDIS and not backend.queues
+
+    def put(self, pipe: Any, broker: Any) -> int:  # noqa: ANN401
+        """Put the commands for this into a pipeline; how many."""
+        key = broker.key.default_queue()
+        pipe.llen(key)
+        pipe.lindex(key, -1)
+        if self.since is None:
+            return 2
+        pipe.lpos(key, self.since, maxlen=min(max(1, self.upto), _MOST_LOOKED_AT))
+        return 3
+
+    def answer(self, results: Sequence[Any]) -> QueueCount:
+        """What those commands came to."""
+        waiting, newest, *position = results
         stayed = None if not position else self._stayed(position[0], int(waiting))
         return QueueCount(int(waiting), newest.decode() if newest else None, stayed)
 

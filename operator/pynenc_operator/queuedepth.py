@@ -151,6 +151,10 @@ class QueueDepths:
         """Whether this backend can tell of `held`, `heartbeats` and `oldest` at all; one not known yet may."""
         return key not in self._backends or self._backends[key].kind in TELL_WHO_HOLDS
 
+    def will_tell(self, key: Key) -> bool:
+        """Whether the server tells at once when something comes into a runner's queue, which was empty."""
+        return key in self._backends and self._source.hears(self._backends[key])
+
     def shared(self, key: Key) -> Problem | None:
         """What to say of a runner whose queue another one counts as its own, too: both would make pods for it."""
         own = self._backends.get(key)

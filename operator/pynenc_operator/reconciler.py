@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pynenc_operator import events, labels, status
+from pynenc_operator import labels, status
 from pynenc_operator.access import Access
 from pynenc_operator.actuator import Actuator, Outcome
+from pynenc_operator.announcer import Announcer
 from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.creation import Creation
 from pynenc_operator.decision import Decision
@@ -28,6 +29,7 @@ from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
+from pynenc_operator.rest import REST_SECONDS, at_rest
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -54,6 +56,7 @@ class _Memory:
     status_not_before: float = 0.0
     name_taken: Problem | None = None
     refusal_told: str = ""  # of an older definition, or of a spec that this version's would refuse
+    spec: tuple[Json, RunnerSpec] | None = None  # the one that was read last, and what it says
 
 
 class Reconciler:
@@ -79,7 +82,7 @@ class Reconciler:
         self._runners = runners
         self._now = now
         self._resync_seconds = resync_seconds
-        self._instance = instance
+        self._announcer = Announcer(kube, now, instance)
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
         self._observer = Observer(pods, depths, self._creation, now)
@@ -117,10 +120,15 @@ class Reconciler:
                 decision = replace(decide(spec, seen, self._now()), reason=decision.reason)
             memory.name_taken = outcome.name_taken or memory.name_taken
         facts = Facts(problem, verdict.problem, verdict.valid, memory.name_taken, self._depths.shared(key))
-        await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
+        said = await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        return AGAIN_SECONDS if outcome.stale or outcome.more else float(spec.poll_interval_seconds)
+        if outcome.stale or outcome.more:
+            return AGAIN_SECONDS
+        unseen = self._pods.of(key) or self._pods.vanished(key)
+        if said and not unseen and at_rest(seen, decision, facts) and self._depths.will_tell(key):
+            return max(REST_SECONDS, float(spec.poll_interval_seconds))
+        return float(spec.poll_interval_seconds)
 
     async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
         """Go no further where the definition is older, or lets through what this version's would refuse.
@@ -129,16 +137,17 @@ class Reconciler:
         """
         try:
             await self._definition.check(key)
-            spec = parse_spec(runner["spec"])
+            if memory.spec is None or memory.spec[0] != runner["spec"]:
+                memory.spec = runner["spec"], parse_spec(runner["spec"])
         except (OutdatedDefinition, SpecInvalid) as error:
             if error.message != memory.refusal_told:
                 memory.refusal_told = error.message
                 reason = "SpecInvalid" if isinstance(error, SpecInvalid) else "DefinitionOutdated"
                 note = f"{error.message}: {error.mend}"
-                await self._write_event(runner, reason, note, action="Refuse", kind="Warning")
+                await self._announcer.write_event(runner, reason, note, action="Refuse", kind="Warning")
             raise
         memory.refusal_told = ""
-        return spec
+        return memory.spec[1]
 
     async def _resync(self, key: Key, runner: Json) -> float:
         """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
@@ -171,25 +180,8 @@ class Reconciler:
         for error in (*outcome.errors, *filter(None, [outcome.refusal])):
             log.warning("%s/%s: %s", *key, error)
         if outcome.acted:
-            await self._tell(runner, decision, outcome, seen)
+            await self._announcer.tell(runner, decision, outcome, seen)
         return outcome
-
-    async def _tell(self, runner: Json, decision: Decision, outcome: Outcome, seen: Observation) -> None:
-        """Say in the log and in events what was done; an event that can't be written is only logged."""
-        depth = seen.depth.count if seen.depth else None
-        why = decision.create.reason if decision.create else decision.reason
-        for reason, action, note in events.describe(outcome.created, why, outcome.done, depth):
-            log.info("%s/%s: %s: %s", runner["metadata"]["namespace"], runner["metadata"]["name"], reason, note)
-            await self._write_event(runner, reason, note, action=action)
-
-    async def _write_event(
-        self, runner: Json, reason: str, note: str, *, action: str, kind: str = events.NORMAL
-    ) -> None:
-        body = events.event(runner, self._now(), reason, note, action=action, instance=self._instance, kind=kind)
-        try:
-            await self._kube.create_event(runner["metadata"]["namespace"], body)
-        except KubeError as error:
-            log.warning("event not written: %s", error)
 
     async def _report(
         self,
@@ -201,8 +193,8 @@ class Reconciler:
         decision: Decision,
         *,
         scaled: bool,
-    ) -> None:
-        """Write the status if it says something new."""
+    ) -> bool:
+        """Write the status if it says something new; whether it had nothing new to say."""
         now = self._now()
         report = Report(
             key=key,
@@ -226,12 +218,12 @@ class Reconciler:
         memory = self._memory[key]
         patch = status.patch_for(previous, current, now - memory.status_written)
         if patch is None or now < memory.status_not_before:
-            return
+            return bool(previous == current)
         try:
             written = await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"])
             self._runners.put(written)
         except NotFound:
-            return  # deleted meanwhile; the watch says so
+            pass  # deleted meanwhile; the watch says so
         except OutdatedDefinition:
             self._definition.doubt()  # the next look tells of it
         except KubeError as error:  # scaling goes on without it
@@ -239,6 +231,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
+        return False
 
     def _forget(self, key: Key) -> None:
         self._memory.pop(key, None)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
+# Keys come back in this many groups: each is a burst of work, which must not hold up what comes in between.
+STEPS_A_SECOND: Final = 10
 # Looks at a key; the seconds until it is due again, or None if only something new makes it due.
 type Work[K] = Callable[[K], Awaitable[float | None]]
 
@@ -41,6 +44,7 @@ class WorkQueue[K: Hashable]:
         self._heap: list[tuple[float, int, K]] = []
         self._entries = 0
         self._busy: set[K] = set()
+        self._begun: dict[K, float] = {}  # when the latest look at each began
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
 
@@ -57,32 +61,38 @@ class WorkQueue[K: Hashable]:
         """Make a key due at once."""
         self.add_after(key, 0.0)
 
+    def add_soon(self, key: K, apart: float) -> None:
+        """Make a key due at once, or, where its latest look is younger than that, `apart` seconds after it began."""
+        self.add_after(key, max(0.0, self._begun.get(key, float("-inf")) + apart - self._monotonic()))
+
     def add_after(self, key: K, seconds: float) -> None:
         """Make a key due in `seconds`, or sooner if it already is."""
         due = self._monotonic() + seconds
         if due >= self._due.get(key, float("inf")):
             return
         self._due[key] = due
-        self._entries += 1
-        heapq.heappush(self._heap, (due, self._entries, key))
-        self._changed.set()
+        if key not in self._busy:  # else it waits its turn
+            self._push(key)
 
     async def run(self) -> None:
-        """Work on keys until cancelled."""
+        """Work on keys until cancelled: one waits for what is due, and each look is a task of its own."""
+        places = asyncio.Semaphore(self._workers)
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._serve())
+            while True:
+                await places.acquire()
+                key = await self._take()
+                group.create_task(self._serve(key, places))
 
-    async def _serve(self) -> None:
-        while True:
-            key = await self._take()
-            try:
-                pause = await self._attempt(key)
-            finally:
-                self._busy.discard(key)
-                self._changed.set()
-            if pause is not None:
-                self.add_after(key, pause)
+    async def _serve(self, key: K, places: asyncio.Semaphore) -> None:
+        pause = await self._attempt(key)
+        if pause is not None:
+            self.add_after(key, pause)
+        self._busy.discard(key)
+        places.release()
+        if key in self._due:
+            self._push(key)
+        else:
+            del self._begun[key]  # nothing is to come: it is forgotten
 
     async def _attempt(self, key: K) -> float | None:
         pause: float | None
@@ -95,33 +105,46 @@ class WorkQueue[K: Hashable]:
             log.warning("%s: %s; again in %.0f s", key, error, pause, exc_info=not isinstance(error, self._expected))
         else:
             self._failures.pop(key, None)
+            pause = self._in_step(key, pause)
         return pause
+
+    def _in_step(self, key: K, pause: float | None) -> float | None:
+        """The pause to the key's own tenth of a second: what is due together shares a round trip.
+
+        A pause of whole seconds leads from one to the next; the first one, to the nearest before.
+        """
+        if pause is None or pause < 1:
+            return pause
+        now, step = self._monotonic(), hash(key) % STEPS_A_SECOND / STEPS_A_SECOND
+        return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
     async def _take(self) -> K:
         while True:
-            key, due = self._next()
-            if key is not None and due <= self._monotonic():
+            key = self._next()
+            wait = None if key is None else self._due[key] - self._monotonic()
+            if key is not None and wait is not None and wait <= 0:
+                heapq.heappop(self._heap)
                 del self._due[key]
                 self._busy.add(key)
+                self._begun[key] = self._monotonic()
                 return key
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if key is None else due - self._monotonic()):
+                async with asyncio.timeout(wait):
                     await self._changed.wait()
 
-    def _next(self) -> tuple[K | None, float]:
-        """The key that is due first among those nobody works on; entries that were moved are dropped."""
-        held: list[tuple[float, int, K]] = []
-        found: tuple[K | None, float] = (None, 0.0)
+    def _next(self) -> K | None:
+        """The key that is due first among those nobody works on, left at the head; entries that were moved go."""
         while self._heap:
             due, _, key = self._heap[0]
-            if self._due.get(key) != due:
-                heapq.heappop(self._heap)
-            elif key in self._busy:
-                held.append(heapq.heappop(self._heap))
-            else:
-                found = (key, due)
-                break
-        for entry in held:
-            heapq.heappush(self._heap, entry)
-        return found
+            if key not in self._busy and self._due.get(key) == due:
+                return key
+            heapq.heappop(self._heap)
+        return None
+
+    def _push(self, key: K) -> None:
+        due = self._due[key]
+        self._entries += 1
+        heapq.heappush(self._heap, (due, self._entries, key))
+        if self._heap[0][2] == key:  # what is waited for has changed
+            self._changed.set()

@@ -1,5 +1,6 @@
 """A real Redis of Debian's package, which tests may stop and start with what it holds."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -81,3 +82,11 @@ class RedisServer:
                 return next((each for each in answer if each.startswith(line)), "")
         except OSError:
             return ""
+
+    def calls(self) -> dict[str, int]:
+        """How often each command was called."""
+        with socket.create_connection((self._address, self.port), timeout=2) as connection:
+            connection.sendall(b"INFO commandstats\r\n")
+            with connection.makefile("rb") as answer:
+                told = answer.read(int(answer.readline()[1:])).decode()
+        return {name: int(calls) for name, calls in re.findall(r"^cmdstat_(\S+?):calls=(\d+)", told, re.MULTILINE)}

@@ -52,6 +52,9 @@ class SetDepths:
     def can_tell(self, key: Key) -> bool:  # noqa: ARG002
         return True
 
+    def will_tell(self, key: Key) -> bool:  # noqa: ARG002
+        return False
+
     def shared(self, key: Key) -> Problem | None:  # noqa: ARG002
         return None
 

@@ -12,7 +12,8 @@ from redis import Redis
 
 from pynenc_operator import arrivals
 from pynenc_operator.backends import Backend, BackendKind
-from pynenc_operator.broker import BackendSource, load_plugins
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.questions import CountQueue
 from tests.integration.operator.tcp_proxy import TcpProxy
 from tests.integration.redis_server import RedisServer
@@ -113,8 +114,8 @@ async def test_nothing_is_asked_while_nothing_happens(told: Told, redis: RedisSe
         return int(client.info("stats")["total_commands_processed"])
 
     before = asked()
-    await asyncio.sleep(2)
-    assert asked() - before == 1  # the question itself
+    await asyncio.sleep(3 * arrivals.CHECK_SECONDS)
+    assert asked() - before <= 4  # the question itself, and whether the server still speaks
 
 
 async def test_what_was_taken_at_once_is_told_of_again_without_another_count(
@@ -141,7 +142,7 @@ async def test_a_connection_that_was_forgotten_on_the_way_is_noticed(
         await until_listened_to(client, 1)
         proxy.swallow_open_connections()
         client.rpush(KEY.format("forgotten"), "a")
-        await until(lambda: told.apps == ["forgotten"])
+        await until(lambda: "forgotten" in told.apps)
 
 
 async def test_after_an_outage_it_listens_again(told: Told, tmp_path: Path) -> None:
@@ -149,7 +150,10 @@ async def test_after_an_outage_it_listens_again(told: Told, tmp_path: Path) -> N
         await told.count(redis, "back")
         await until_listened_to(Redis.from_url(redis.url), 1)
         redis.stop()
+        await until(lambda: told.apps == ["back"])  # whoever relied on it
+        assert not told.source.hears(Backend(BackendKind.REDIS, redis.url, "back"))
         redis.start()
+        told.apps.clear()
         client = Redis.from_url(redis.url)
         async with asyncio.timeout(20):
             while client.info("stats")["tracking_total_keys"] == 0:
@@ -191,7 +195,10 @@ async def test_closing_ends_the_threads_and_their_connections(redis: RedisServer
     told = Told()
     await told.count(redis, "closed")
     await until_listened_to(client, 1)
+    backend = Backend(BackendKind.REDIS, redis.url, "closed")
+    assert told.source.hears(backend)
     told.source.close()
+    assert not told.source.hears(backend)
 
     def listening() -> bool:
         threads = any(thread.name.startswith("listen") for thread in threading.enumerate())

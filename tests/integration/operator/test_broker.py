@@ -9,7 +9,8 @@ import pytest
 
 from pynenc_operator.app import WORKERS
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
-from pynenc_operator.broker import BackendSource, load_plugins
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.workqueue import WorkQueue
 from tests.integration.operator.tcp_proxy import TcpProxy
 from tests.integration.redis_server import RedisServer

@@ -7,6 +7,7 @@ import pytest
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import BrokerClients
 from tests.unit.operator.builders import Time
 
 URL = "redis://redis.shop.svc:6379"
@@ -45,7 +46,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Pool]:
     def connect(_self: object, backend: Backend) -> Broker:
         return Broker(pools.setdefault(backend.url, Pool()))
 
-    monkeypatch.setattr(BackendSource, "_connect", connect)
+    monkeypatch.setattr(BrokerClients, "_connect", connect)
     return pools
 
 

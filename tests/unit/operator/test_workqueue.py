@@ -1,12 +1,16 @@
 """The queue of keys."""
 
 import asyncio
+import itertools
+import time as clock
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
 from pynenc_operator.workqueue import WorkQueue
+from tests.unit.operator.builders import Time
 
 type Work = Callable[[str], Awaitable[float | None]]
 
@@ -134,3 +138,90 @@ async def test_however_often_a_key_fails_it_comes_back_within_a_minute(caplog: p
     assert pause is not None
     assert 48 <= pause <= 60
     assert "again in" in caplog.text
+
+
+async def test_the_first_of_a_burst_is_looked_at_at_once_and_the_rest_together() -> None:
+    seen: list[float] = []
+
+    async def work(_key: str) -> float:
+        seen.append(clock.monotonic())
+        return 3600.0
+
+    async with running(work) as queue:
+        added = clock.monotonic()
+        queue.add_soon("a", 0.3)
+        await until(lambda: len(seen) == 1)
+        for _ in range(5):
+            queue.add_soon("a", 0.3)
+        await until(lambda: len(seen) == 2)
+        await asyncio.sleep(0.05)
+        assert len(seen) == 2
+    assert seen[0] - added < 0.3 <= seen[1] - seen[0] + 0.01
+
+
+async def test_one_that_is_due_wakes_nobody_else() -> None:
+    """A hundred places and a thousand keys: what is waited for is the first of them alone."""
+    seen: list[int] = []
+
+    async def work(key: str) -> float:
+        seen.append(int(key))
+        return 3600.0
+
+    async with running(work, workers=100) as queue:
+        wakes = 0
+        wait = queue._changed.wait
+
+        async def counted() -> Literal[True]:
+            nonlocal wakes
+            wakes += 1
+            return await wait()
+
+        queue._changed.wait = counted  # type: ignore[method-assign]
+        for number in range(20):
+            queue.add_after(str(number), 0.05 + number * 0.01)
+        await until(lambda: len(seen) == 20)
+        assert wakes <= 25
+    assert seen == list(range(20))
+
+
+async def test_nothing_is_kept_of_a_key_of_which_nothing_is_to_come() -> None:
+    async def work(_key: str) -> None:
+        pass
+
+    async with running(work) as queue:
+        for number in range(10):
+            queue.add(str(number))
+        await until(lambda: len(queue) == 0)
+    assert (queue._begun, queue._due, queue._heap) == ({}, {}, [])
+
+
+@pytest.mark.parametrize("took", [0.0, 0.003, 0.04, 0.3, 0.8])
+async def test_pauses_of_whole_seconds_keep_in_step_however_long_a_look_takes(time: Time, took: float) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    begins: list[float] = []
+    for _ in range(5):
+        pause = queue._in_step("a", 1.0)
+        assert pause is not None
+        assert 0 <= pause <= 1.05
+        time.now += pause
+        begins.append(time.now)
+        time.now += took
+    assert [round(after - before, 6) for before, after in itertools.pairwise(begins)] == [1.0] * 4
+
+
+async def test_many_keys_come_back_in_ten_groups(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    due = {round((queue._in_step(f"runner-{n}", 5.0) or 0) + time.now, 3) for n in range(1000)}
+    assert len(due) <= 11
+    assert max(due) - time.now <= 5.05
+    assert min(due) - time.now >= 4
+
+
+async def test_what_is_due_sooner_than_in_a_second_is_due_just_then(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    assert queue._in_step("a", 0.2) == 0.2
+    assert queue._in_step("a", None) is None
+
+
+async def nothing(_key: str) -> float | None:
+    return None

@@ -1,0 +1,110 @@
+"""The depths of many queues of one Redis, counted together, and what of one app must not reach another."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pynenc_operator.backends import Backend, BackendKind, BrokerError
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
+from pynenc_operator.questions import CountQueue, QueueCount
+from tests.integration.redis_server import RedisServer
+
+APPS = 100
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _plugins() -> None:
+    """As the operator does at its start."""
+    load_plugins()
+
+
+def apps(url: str, count: int = APPS) -> list[Backend]:
+    return [Backend(BackendKind.REDIS, url, f"app-{number}") for number in range(count)]
+
+
+async def count_all(source: BackendSource, backends: list[Backend], question: CountQueue | None = None) -> list[Any]:
+    question = question or CountQueue()
+    return await asyncio.gather(*(source.ask(backend, question) for backend in backends), return_exceptions=True)
+
+
+async def queue_of(source: BackendSource, backend: Backend) -> str:
+    """The name of an app's queue in Redis."""
+
+    def name(broker: Any, _backend: Backend) -> str:
+        return str(broker.key.default_queue())
+
+    return await source.ask(backend, name)
+
+
+async def test_the_queues_of_a_server_cost_one_round_trip(redis: RedisServer) -> None:
+    source = BackendSource(allow_local=True)
+    backends = apps(redis.url)
+    await count_all(source, backends)  # clients are made, one by one
+    for number, backend in enumerate(backends[:3]):
+        redis.command("RPUSH", await queue_of(source, backend), *(f"entry-{n}" for n in range(number + 1)))
+    before = redis.calls()
+    counts = await count_all(source, backends)
+    after = redis.calls()
+    assert [count.waiting for count in counts] == [1, 2, 3, *[0] * (APPS - 3)]
+    assert [count.newest for count in counts[:4]] == ["entry-0", "entry-1", "entry-2", None]
+    new = {name: after[name] - before.get(name, 0) for name in ("multi", "exec", "llen", "lindex")}
+    assert new == {"multi": 1, "exec": 1, "llen": APPS, "lindex": APPS}
+
+
+async def test_each_is_told_what_has_stayed_of_its_own_queue(redis: RedisServer) -> None:
+    source = BackendSource(allow_local=True)
+    backends = apps(redis.url, 3)
+    await count_all(source, backends)
+    names = [await queue_of(source, backend) for backend in backends]
+    for name in names:
+        redis.command("RPUSH", name, "old", "newest")
+    redis.command("LPOP", names[1])
+    redis.command("DEL", names[2])
+    counts = await asyncio.gather(*(source.ask(backend, CountQueue("newest", 2)) for backend in backends))
+    assert counts == [QueueCount(2, "newest", 2), QueueCount(1, "newest", 1), QueueCount(0, None, 0)]
+
+
+async def test_a_key_of_another_type_is_one_app_s_error(redis: RedisServer) -> None:
+    source = BackendSource(allow_local=True)
+    backends = apps(redis.url, 5)
+    await count_all(source, backends)
+    redis.command("SET", await queue_of(source, backends[2]), "no-list")
+    counts = await count_all(source, backends)
+    assert isinstance(counts.pop(2), BrokerError)
+    assert [count.waiting for count in counts] == [0] * 4
+
+
+async def test_an_app_whose_keys_are_denied_spoils_one_pipeline_and_goes_alone_then(redis: RedisServer) -> None:
+    """An ACL refuses a command when it is queued, and with it the whole transaction."""
+    owner = BackendSource(allow_local=True)
+    names = [await queue_of(owner, backend) for backend in apps(redis.url, 20)]
+    allowed = [f"~{name}" for name in names[1:]]
+    redis.command("ACL", "SETUSER", "guest", "on", ">secret", "+@all", *allowed)
+    backends = apps(redis.url.replace("redis://", "redis://guest:secret@"), 20)
+    source = BackendSource(allow_local=True)
+    await asyncio.gather(*(queue_of(source, backend) for backend in backends))  # clients, and nothing is asked yet
+    for _ in range(3):
+        before = redis.calls().get("exec", 0)
+        counts = await count_all(source, backends)
+        assert isinstance(counts[0], BrokerError)
+        assert [count.waiting for count in counts[1:]] == [0] * 19
+    assert redis.calls()["exec"] - before <= 2  # the others' together, and what the denied one is refused
+    redis.command("ACL", "SETUSER", "guest", "allkeys")
+    await count_all(source, backends)
+    before = redis.calls()["exec"]
+    assert [count.waiting for count in await count_all(source, backends)] == [0] * 20
+    assert redis.calls()["exec"] - before == 1
+
+
+async def test_all_of_them_hear_that_the_server_is_gone_and_that_it_is_back(redis: RedisServer) -> None:
+    source = BackendSource(allow_local=True)
+    backends = apps(redis.url, 30)
+    await count_all(source, backends)
+    redis.stop()
+    assert {type(count) for count in await count_all(source, backends)} == {BrokerError}
+    redis.start()
+    async with asyncio.timeout(20):
+        while any(isinstance(count, BrokerError) for count in await count_all(source, backends)):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
