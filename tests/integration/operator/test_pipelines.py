@@ -29,6 +29,14 @@ async def count_all(source: BackendSource, backends: list[Backend], question: Co
     return await asyncio.gather(*(source.ask(backend, question) for backend in backends), return_exceptions=True)
 
 
+async def make_clients(source: BackendSource, backends: list[Backend]) -> None:
+    """Ask each once, so that its client is there; on a machine that has much to do not all are made in time."""
+    for backend in backends:
+        async with asyncio.timeout(60):
+            while isinstance((await count_all(source, [backend]))[0], BrokerError):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+
 async def queue_of(source: BackendSource, backend: Backend) -> str:
     """The name of an app's queue in Redis."""
 
@@ -41,7 +49,7 @@ async def queue_of(source: BackendSource, backend: Backend) -> str:
 async def test_the_queues_of_a_server_cost_one_round_trip(redis: RedisServer) -> None:
     source = BackendSource(allow_local=True)
     backends = apps(redis.url)
-    await count_all(source, backends)  # clients are made, one by one
+    await make_clients(source, backends)
     for number, backend in enumerate(backends[:3]):
         redis.command("RPUSH", await queue_of(source, backend), *(f"entry-{n}" for n in range(number + 1)))
     before = redis.calls()
@@ -56,7 +64,7 @@ async def test_the_queues_of_a_server_cost_one_round_trip(redis: RedisServer) ->
 async def test_each_is_told_what_has_stayed_of_its_own_queue(redis: RedisServer) -> None:
     source = BackendSource(allow_local=True)
     backends = apps(redis.url, 3)
-    await count_all(source, backends)
+    await make_clients(source, backends)
     names = [await queue_of(source, backend) for backend in backends]
     for name in names:
         redis.command("RPUSH", name, "old", "newest")
@@ -69,7 +77,7 @@ async def test_each_is_told_what_has_stayed_of_its_own_queue(redis: RedisServer)
 async def test_a_key_of_another_type_is_one_app_s_error(redis: RedisServer) -> None:
     source = BackendSource(allow_local=True)
     backends = apps(redis.url, 5)
-    await count_all(source, backends)
+    await make_clients(source, backends)
     redis.command("SET", await queue_of(source, backends[2]), "no-list")
     counts = await count_all(source, backends)
     assert isinstance(counts.pop(2), BrokerError)
@@ -84,7 +92,8 @@ async def test_an_app_whose_keys_are_denied_spoils_one_pipeline_and_goes_alone_t
     redis.command("ACL", "SETUSER", "guest", "on", ">secret", "+@all", *allowed)
     backends = apps(redis.url.replace("redis://", "redis://guest:secret@"), 20)
     source = BackendSource(allow_local=True)
-    await asyncio.gather(*(queue_of(source, backend) for backend in backends))  # clients, and nothing is asked yet
+    for backend in backends:
+        await queue_of(source, backend)  # makes its client, and asks nothing
     for _ in range(3):
         before = redis.calls().get("exec", 0)
         counts = await count_all(source, backends)
@@ -101,7 +110,7 @@ async def test_an_app_whose_keys_are_denied_spoils_one_pipeline_and_goes_alone_t
 async def test_all_of_them_hear_that_the_server_is_gone_and_that_it_is_back(redis: RedisServer) -> None:
     source = BackendSource(allow_local=True)
     backends = apps(redis.url, 30)
-    await count_all(source, backends)
+    await make_clients(source, backends)
     redis.stop()
     assert {type(count) for count in await count_all(source, backends)} == {BrokerError}
     redis.start()

@@ -1,0 +1,194 @@
+"""What the operator costs others, and what a pod costs it: counted, so that one request more is seen.
+
+A figure here goes up only for a reason that is worth it on a fleet of thousands.
+"""
+
+import json
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from pynenc_operator.backends import Backend, BackendKind
+from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.clock import Clock
+from pynenc_operator.kube import Kube
+from pynenc_operator.kube_connection import Call, Connection
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache
+from tests.cluster.half_cluster import HalfCluster
+from tests.integration.operator.operator_process import Operator
+from tests.integration.operator.pool_harness import Pool, manifest
+from tests.integration.operator.rest import Api
+from tests.integration.redis_server import RedisServer
+
+RUNNERS = 60
+type Json = dict[str, Any]
+
+
+class Measured(Connection):
+    """A connection of which is known what went over it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.asked: Counter[str] = Counter()
+        self.sent: dict[str, int] = {}  # the most bytes of a request
+        self.read = 0  # bytes of answers
+
+    async def _send(self, call: Call, timeout: float) -> Any:  # noqa: ASYNC109 - as it is there
+        answer = await super()._send(call, timeout)
+        what = f"{call.verb} {call.resource}" + (" dry" if ("dryRun", "All") in call.query else "")
+        self.asked[what] += 1
+        self.sent[what] = max(self.sent.get(what, 0), len(json.dumps(call.body)) if call.body else 0)
+        self.read += len(answer.data)
+        return answer
+
+
+@pytest.fixture
+async def measured(crd_installed: HalfCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Measured]:
+    monkeypatch.setenv("KUBECONFIG", str(crd_installed.kubeconfig))
+    connection = await Measured.open(Clock(), lambda *_: None)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def pool(crd_installed: HalfCluster, namespace: str, measured: Measured, kube: Kube) -> Pool:
+    """A runner whose reconciler's requests are measured, and not those of the test."""
+    crd_installed.kubectl("create", "serviceaccount", "pynenc-worker", "-n", namespace)
+    crd_installed.kubectl("apply", "-n", namespace, "-f", "-", input=manifest(idleTimeoutSeconds=1))
+    pool = Pool(Kube(measured), namespace, measured.clock.now)
+    pool.kube = kube
+    return pool
+
+
+async def test_the_life_of_a_pod(pool: Pool, measured: Measured) -> None:
+    await pool.look()
+    assert measured.asked == {
+        "patch multithreadrunners/status dry": 1,  # of the definition, once for all specs
+        "list pods": 1,
+        "create pods dry": 1,  # once for a template
+        "patch multithreadrunners/status": 1,
+    }
+    measured.asked.clear()
+    pool.depths.depth = 1
+    await pool.look()
+    asked = Counter({"list pods": 1, "create pods": 1, "create events": 1, "patch multithreadrunners/status": 1})
+    assert measured.asked == asked
+    pool.depths.depth = 0
+    await pool.report("reports-0", "idle", idle_for=5)
+    measured.asked.clear()
+    await pool.look()
+    asked = Counter({"list pods": 1, "patch pods/status": 1, "create events": 1, "patch multithreadrunners/status": 1})
+    assert measured.asked == asked
+    await pool.report("reports-0", "drained")
+    measured.asked.clear()
+    await pool.look()
+    assert measured.asked == {"list pods": 1, "delete pods": 1, "create events": 1}
+    print(measured.sent)
+    most = {
+        "create pods": 2500,
+        "patch pods/status": 120,
+        "delete pods": 130,
+        "patch multithreadrunners/status": 2000,
+        "create events": 650,
+    }
+    assert {what: size for what, size in measured.sent.items() if size > most.get(what, 10_000)} == {}
+
+
+async def test_a_pod_of_a_list_and_what_is_kept_of_it(pool: Pool, measured: Measured) -> None:
+    pool.depths.depth = 20
+    await pool.look()
+    for name in await pool.names():
+        await pool.report(name, "active", threads=1)
+    await pool.look()
+    measured.read = 0
+    await Kube(measured).list_pods(pool.key.namespace, "pynenc.org/runner=reports")
+    print(f"{measured.read / 20:.0f} bytes of an answer for each pod")
+    assert measured.read / 20 < 3700
+    shown = json.dumps(await pool.all())
+    tracemalloc.start()
+    try:
+        cache = PodCache()
+        for copy in range(20):
+            pods: list[Json] = json.loads(shown)
+            for pod in pods:
+                pod["metadata"]["name"] += f"-{copy}"
+                pod["metadata"]["uid"] += f"-{copy}"
+                cache.apply_event({"type": "ADDED", "object": pod}, time.time())
+            del pods, pod
+        kept = tracemalloc.get_traced_memory()[0] / len(cache.of(Key(pool.key.namespace, "reports")))
+    finally:
+        tracemalloc.stop()
+    print(f"{kept:.0f} bytes kept of each pod")
+    assert kept < 1300
+
+
+def queue_of(app: str, url: str) -> str:
+    """The name of an app's queue in Redis."""
+    broker = BrokerClients(allow_local=True, connections=1).broker(Backend(BackendKind.REDIS, url, app), 0.0)
+    return str(broker.key.default_queue())
+
+
+class Costs:
+    """What an operator's process has asked for since the last time."""
+
+    def __init__(self, operator: Operator, redis: RedisServer) -> None:
+        self._operator = operator
+        self._redis = redis
+        self._before = self._now()
+
+    def since(self) -> Counter[str]:
+        before, self._before = self._before, self._now()
+        return Counter({name: n - before[name] for name, n in self._before.items() if n > before[name]})
+
+    def _now(self) -> Counter[str]:
+        told: Counter[str] = Counter()
+        for line in self._operator.scrape().splitlines():
+            if line.startswith("pynenc_operator_reconciles_total"):
+                told["looks"] += int(float(line.rsplit(" ", 1)[1]))
+            if line.startswith("pynenc_operator_kube_api_requests_total") and '"leases"' not in line:
+                told[line.split("{")[1].rsplit("}", 1)[0]] += int(float(line.rsplit(" ", 1)[1]))
+        return told + Counter({name: self._redis.calls().get(name, 0) for name in ("exec", "llen", "lpos", "ping")})
+
+
+def test_many_runners_at_rest_and_while_work_waits(
+    operator: Operator, api: Api, crd_installed: HalfCluster, redis: RedisServer
+) -> None:
+    names = [f"runner-{number}" for number in range(RUNNERS)]
+    mine = [json.loads(manifest(name, appId=name, backend={"redis": {"url": redis.url}})) for name in names]
+    items = {"apiVersion": "v1", "kind": "List", "items": mine}
+    crd_installed.kubectl("create", "-n", operator.namespace, "-f", "-", input=json.dumps(items))
+    operator.until("all are Ready", lambda: all(api.ready(name).get("status") == "True" for name in names))
+    costs = Costs(operator, redis)
+
+    def at_rest() -> bool:
+        time.sleep(4)
+        return costs.since()["looks"] <= RUNNERS / 2  # each is looked at every 20 s
+
+    operator.until("all are at rest", at_rest)
+    costs.since()
+    began = time.monotonic()
+    time.sleep(24)
+    cost = costs.since()
+    took = time.monotonic() - began
+    assert RUNNERS <= cost["looks"] <= (took / 19 + 1) * RUNNERS
+    assert cost["ping"] <= took / 2 + 2
+    assert cost["exec"] <= cost["looks"]
+    assert cost["llen"] <= 2 * cost["looks"]  # a count, and where it was not awaited yet, that
+    assert cost.keys() == {"looks", "ping", "exec", "llen"}  # nothing at all of the API server
+
+    # Work that nobody may take: they are looked at every second, and each look is one count.
+    for name in names:
+        api.ask("PATCH", f"{api.runners}/{name}", {"spec": {"mode": "Paused"}})
+        redis.command("RPUSH", queue_of(name, redis.url), "entry")
+    time.sleep(12)
+    costs.since()
+    time.sleep(5)
+    cost = costs.since()
+    assert cost["looks"] >= 2 * RUNNERS
+    assert cost["llen"] <= cost["looks"] + RUNNERS
+    assert cost["exec"] <= cost["looks"] / 3  # they go together
