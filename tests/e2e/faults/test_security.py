@@ -76,7 +76,7 @@ def process(namespace: str, pod: str) -> dict[str, list[str]]:
 def test_operator_and_workers_run_as_nobody_with_no_capabilities_on_a_file_system_they_can_not_write(
     pool: Pool,
 ) -> None:
-    pool.apply(minReplicas=1, backend={"redis": {"urlFrom": SOURCE}})
+    pool.apply(minReplicas=1, maxReplicas=1, backend={"redis": {"urlFrom": SOURCE}})
     pool.enqueue(*(("short", 0.5, f"s{n}") for n in range(4)))
     pool.until_succeeded()
     pods = [(pool.namespace, "reports-0")]
