@@ -1,0 +1,133 @@
+"""KEDA's side: a ScaledObject over a Deployment, or a ScaledJob, that follows the same Redis list."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, override
+
+from benchmarks import keda, stock
+from benchmarks.setups import AT_MOST, Setup
+from tests.e2e.kubernetes import apply, get, wait_until
+from tests.e2e.pool import Pool
+from tests.e2e.taskqueue import APP_ID
+
+type Json = dict[str, Any]
+
+API = "keda.sh/v1alpha1"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is set of a ScaledObject; the rest is as by default."""
+
+    name: str
+    polling: int = 30  # seconds, KEDA's default
+    spec: Json = field(default_factory=dict)
+
+
+DEFAULT = Tuning("keda default")
+TUNED = Tuning(
+    "keda tuned",
+    polling=1,
+    spec={
+        "pollingInterval": 1,
+        "cooldownPeriod": 20,
+        "advanced": {
+            "horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}},
+        },
+    },
+)
+
+
+class ScaledObject(Setup):
+    """A Deployment of stock runners, from 0 to as many as our pool may have."""
+
+    def __init__(self, pool: Pool, tuning: Tuning) -> None:
+        super().__init__(tuning.name, pool)
+        self._tuning = tuning
+
+    @property
+    @override
+    def settings(self) -> Json:
+        return {"kind": "ScaledObject", "spec": self._spec(), "keda": keda.SETTINGS}
+
+    @override
+    def start(self) -> None:
+        apply(stock.deployment(), self.pool.namespace)
+        meta = {"name": stock.NAME}
+        apply({"apiVersion": API, "kind": "ScaledObject", "metadata": meta, "spec": self._spec()}, self.pool.namespace)
+        until_ready(self.pool, "scaledobject")
+        self.until_zero()
+
+    @override
+    def stop(self) -> None:
+        self.pool.kubectl("delete", "scaledobject", stock.NAME, "--ignore-not-found")
+        self.pool.kubectl("delete", "deployment", stock.NAME, "--ignore-not-found")
+        end_pods(self)
+
+    def _spec(self) -> Json:
+        target = {"scaleTargetRef": {"name": stock.NAME}, "minReplicaCount": 0, "maxReplicaCount": AT_MOST}
+        return {**target, "triggers": [trigger(self.pool)], **self._tuning.spec}
+
+
+class ScaledJob(Setup):
+    """A Job for each task that waits, at most as many as our pool may have; polled each second.
+
+    A stock runner never ends by itself, so that a Job would last for ever: `COMMAND` ends it when it has been idle.
+    """
+
+    def __init__(self, pool: Pool, name: str = "keda jobs", polling: int = 1) -> None:
+        super().__init__(name, pool)
+        self._polling = polling
+
+    @property
+    @override
+    def settings(self) -> Json:
+        return {"kind": "ScaledJob", "spec": self._spec(), "keda": keda.SETTINGS, "runner": "benchmarks/oncerunner.py"}
+
+    @override
+    def start(self) -> None:
+        once = json.dumps(stock.once_configuration())
+        self.pool.kubectl("apply", "-f", "-", input=once)
+        meta = {"name": stock.NAME}
+        apply({"apiVersion": API, "kind": "ScaledJob", "metadata": meta, "spec": self._spec()}, self.pool.namespace)
+        until_ready(self.pool, "scaledjob")
+
+    @override
+    def stop(self) -> None:
+        self.pool.kubectl("delete", "scaledjob", stock.NAME, "--ignore-not-found")
+        self.pool.kubectl("delete", "jobs", "--all", "--cascade=background")
+        end_pods(self)
+
+    def _spec(self) -> Json:
+        return {
+            "jobTargetRef": {"template": stock.once_template(), "backoffLimit": 6},
+            "pollingInterval": self._polling,
+            "maxReplicaCount": AT_MOST,
+            "triggers": [trigger(self.pool)],
+        }
+
+
+def trigger(pool: Pool) -> Json:
+    """One pod for each entry of the queue's list."""
+    metadata = {
+        "address": f"redis.{pool.namespace}.svc:6379",
+        "listName": f"__pynenc__:{APP_ID}:broker:default_queue",
+        "listLength": "1",
+    }
+    return {"type": "redis", "metadata": metadata}
+
+
+def until_ready(pool: Pool, kind: str) -> None:
+    """Wait until KEDA follows the queue."""
+
+    def ready() -> bool:
+        found = get(kind, stock.NAME, "-n", pool.namespace).get("status", {}).get("conditions", [])
+        return any(c.get("type") == "Ready" and c.get("status") == "True" for c in found)
+
+    wait_until(ready, f"KEDA's {kind} is ready")
+
+
+def end_pods(setup: Setup) -> None:
+    """Take the pods away without the grace of half a minute that a stock runner may use up."""
+    setup.pool.kubectl("delete", "pods", "-l", stock.SELECTOR, "--grace-period=1", "--ignore-not-found", "--wait=false")
+    setup.until_zero()
