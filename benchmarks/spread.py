@@ -40,4 +40,4 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     """The power of the size with which the values grow: the slope of a straight line through their logarithms."""
     points = [(math.log(size), math.log(value)) for size, value in zip(sizes, values, strict=True) if value > 0]
     x0, y0 = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    return sum((x - x0) * (y - y0) for x, y in points) / sum((x - x0) ** 2 for x, _ in points)
+    return float(sum((x - x0) * (y - y0) for x, y in points) / sum((x - x0) * (x - x0) for x, _ in points))
