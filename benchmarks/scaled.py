@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, override
 
 from benchmarks import keda, stock
-from benchmarks.setups import AT_MOST, Setup
+from benchmarks.setups import AT_MOST, Setup, end_pods
 from tests.e2e.kubernetes import apply, get, wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.taskqueue import APP_ID
@@ -62,7 +62,7 @@ class ScaledObject(Setup):
     def stop(self) -> None:
         self.pool.kubectl("delete", "scaledobject", stock.NAME, "--ignore-not-found")
         self.pool.kubectl("delete", "deployment", stock.NAME, "--ignore-not-found")
-        end_pods(self)
+        end_pods(self, stock.SELECTOR)
 
     def _spec(self) -> Json:
         target = {"scaleTargetRef": {"name": stock.NAME}, "minReplicaCount": 0, "maxReplicaCount": AT_MOST}
@@ -96,7 +96,7 @@ class ScaledJob(Setup):
     def stop(self) -> None:
         self.pool.kubectl("delete", "scaledjob", stock.NAME, "--ignore-not-found")
         self.pool.kubectl("delete", "jobs", "--all", "--cascade=background")
-        end_pods(self)
+        end_pods(self, stock.SELECTOR)
 
     def _spec(self) -> Json:
         return {
@@ -125,9 +125,3 @@ def until_ready(pool: Pool, kind: str) -> None:
         return any(c.get("type") == "Ready" and c.get("status") == "True" for c in found)
 
     wait_until(ready, f"KEDA's {kind} is ready")
-
-
-def end_pods(setup: Setup) -> None:
-    """Take the pods away without the grace of half a minute that a stock runner may use up."""
-    setup.pool.kubectl("delete", "pods", "-l", stock.SELECTOR, "--grace-period=1", "--ignore-not-found", "--wait=false")
-    setup.until_zero()

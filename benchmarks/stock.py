@@ -13,6 +13,8 @@ SELECTOR = "app=stock"
 URL = "redis://redis:6379"
 NAME = "stock"
 ONCE = Path(__file__).with_name("oncerunner.py")
+COMMAND = ["/opt/venv/bin/pynenc", "--app", "reports.tasks", "runner", "start"]
+MAX_THREADS = "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS"
 _KINDS = {
     "BROKER": "RedisBroker",
     "ORCHESTRATOR": "RedisOrchestrator",
@@ -26,18 +28,18 @@ ENVIRONMENT = {
     "PYNENC__REDIS_URL": URL,
     "PYNENC__RUNNER_CLS": "ThreadRunner",
     "PYNENC__CONFIGTHREADRUNNER__MIN_THREADS": "1",
-    "PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": "1",
     "REPORTS_REDIS_URL": URL,
 }
 
 
-def template(restart: str = "Always") -> Json:
-    """The pods' template; one thread a pod, and the resources of the operator's pods: none asked for."""
+def template(restart: str = "Always", threads: int = 1) -> Json:
+    """The pods' template; no resources are asked for, as of the operator's pods."""
+    environment = {**ENVIRONMENT, MAX_THREADS: str(threads)}
     container = {
         "name": "worker",
         "image": "localhost/pynenc-demo:dev",
-        "command": ["/opt/venv/bin/pynenc", "--app", "reports.tasks", "runner", "start"],
-        "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
+        "command": COMMAND,
+        "env": [{"name": name, "value": value} for name, value in environment.items()],
         "securityContext": {**RESTRICTED, "runAsUser": 65532},
     }
     spec = {
@@ -49,13 +51,13 @@ def template(restart: str = "Always") -> Json:
     return {"metadata": {"labels": LABELS}, "spec": spec}
 
 
-def deployment(replicas: int = 0) -> Json:
+def deployment(replicas: int = 0, threads: int = 1) -> Json:
     """A Deployment of them."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": NAME},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": LABELS}, "template": template()},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": LABELS}, "template": template(threads=threads)},
     }
 
 
