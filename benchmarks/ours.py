@@ -3,6 +3,7 @@
 from typing import Any, override
 
 from benchmarks.setups import AT_MOST, Setup
+from pynenc_operator import labels
 from tests.e2e.kubernetes import kubectl, wait_until
 from tests.e2e.pool import NAME, Pool
 from tests.e2e.release import OPERATOR
@@ -16,6 +17,18 @@ def install() -> None:
     """Install the operator with the images of this checkout."""
     kubectl("delete", "lease", OPERATOR.name, "-n", OPERATOR.namespace, "--ignore-not-found")
     OPERATOR.install()
+
+
+def runner(name: str, app_id: str) -> Json:
+    """One of many runners, of an app of its own on the namespace's Redis."""
+    redis = {"redis": {"url": "redis://redis:6379"}}
+    what = {"app": "reports.tasks", "appId": app_id, "image": "localhost/pynenc-demo:dev", "backend": redis}
+    return {
+        "apiVersion": f"{labels.GROUP}/{labels.VERSION}",
+        "kind": "MultiThreadRunner",
+        "metadata": {"name": name},
+        "spec": {**what, "maxReplicas": AT_MOST},
+    }
 
 
 class Ours(Setup):

@@ -48,13 +48,13 @@ class ScaledObject(Setup):
     @property
     @override
     def settings(self) -> Json:
-        return {"kind": "ScaledObject", "spec": self._spec(), "keda": keda.SETTINGS}
+        spec = scaled_object(self.pool, self._tuning)["spec"]
+        return {"kind": "ScaledObject", "spec": spec, "keda": keda.SETTINGS}
 
     @override
     def start(self) -> None:
         apply(stock.deployment(), self.pool.namespace)
-        meta = {"name": stock.NAME}
-        apply({"apiVersion": API, "kind": "ScaledObject", "metadata": meta, "spec": self._spec()}, self.pool.namespace)
+        apply(scaled_object(self.pool, self._tuning), self.pool.namespace)
         until_ready(self.pool, "scaledobject")
         self.until_zero()
 
@@ -63,10 +63,6 @@ class ScaledObject(Setup):
         self.pool.kubectl("delete", "scaledobject", stock.NAME, "--ignore-not-found")
         self.pool.kubectl("delete", "deployment", stock.NAME, "--ignore-not-found")
         end_pods(self, stock.SELECTOR)
-
-    def _spec(self) -> Json:
-        target = {"scaleTargetRef": {"name": stock.NAME}, "minReplicaCount": 0, "maxReplicaCount": AT_MOST}
-        return {**target, "triggers": [trigger(self.pool)], **self._tuning.spec}
 
 
 class ScaledJob(Setup):
@@ -107,11 +103,18 @@ class ScaledJob(Setup):
         }
 
 
-def trigger(pool: Pool) -> Json:
+def scaled_object(pool: Pool, tuning: Tuning, name: str = stock.NAME, app_id: str = APP_ID) -> Json:
+    """A ScaledObject over the Deployment of the same name."""
+    target = {"scaleTargetRef": {"name": name}, "minReplicaCount": 0, "maxReplicaCount": AT_MOST}
+    spec = {**target, "triggers": [trigger(pool, app_id)], **tuning.spec}
+    return {"apiVersion": API, "kind": "ScaledObject", "metadata": {"name": name}, "spec": spec}
+
+
+def trigger(pool: Pool, app_id: str = APP_ID) -> Json:
     """One pod for each entry of the queue's list."""
     metadata = {
         "address": f"redis.{pool.namespace}.svc:6379",
-        "listName": f"__pynenc__:{APP_ID}:broker:default_queue",
+        "listName": f"__pynenc__:{app_id}:broker:default_queue",
         "listLength": "1",
     }
     return {"type": "redis", "metadata": metadata}

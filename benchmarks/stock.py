@@ -51,13 +51,15 @@ def template(restart: str = "Always", threads: int = 1) -> Json:
     return {"metadata": {"labels": LABELS}, "spec": spec}
 
 
-def deployment(replicas: int = 0, threads: int = 1) -> Json:
+def deployment(replicas: int = 0, threads: int = 1, name: str = NAME) -> Json:
     """A Deployment of them."""
+    pods = template(threads=threads)
+    pods["metadata"]["labels"] = chosen = {**LABELS, "of": name}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": NAME},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": LABELS}, "template": template(threads=threads)},
+        "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": chosen}, "template": pods},
     }
 
 
