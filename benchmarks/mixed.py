@@ -72,7 +72,7 @@ def measure(run: Run) -> None:
                     run.results.settings[name] = setup.settings
                     setup.start()
                     found = one_try(setup, load, until=60.0 if run.short else GIVEN_UP)
-                    run.results.add(name, load=load.name, **found)
+                    run.results.add(f"{name}, {load.name}", side=name, load=load.name, **found)
                     setup.stop()
                 run.say(f"{load.name}, {name}: {told(found)}")
 
@@ -117,7 +117,7 @@ def goals(results: Results) -> list[Goal]:
     """Those of issue 7, for each load."""
     found: list[Goal] = []
     for load in dict.fromkeys(str(each["load"]) for each in results.tries):
-        by = {each["setup"]: each for each in results.tries if each["load"] == load}
+        by = {str(each["side"]): each for each in results.tries if each["load"] == load}
         mine, peers = by.get(OURS, {}), [each for name, each in by.items() if name != OURS]
         executions = mine.get("executions per task")
         found.append(Goal(f"{load}: executions per task", 1.0, executions))
@@ -132,7 +132,7 @@ def ratios(results: Results) -> Json:
     """By load, the peers' figures over ours; nothing where one was not done."""
     found: Json = {}
     for load in dict.fromkeys(str(each["load"]) for each in results.tries):
-        by = {each["setup"]: each for each in results.tries if each["load"] == load}
+        by = {str(each["side"]): each for each in results.tries if each["load"] == load}
         mine = by.get(OURS, {})
         found[load] = {
             name: {
