@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from benchmarks.names import NAMES, NEEDS_KEDA
+from benchmarks.names import NAMES, PROGRAMS
 from benchmarks.results import ROOT
 from tests.cluster import images, lifecycle, membership
 from tests.cluster.build import build
@@ -55,8 +55,7 @@ def main() -> int:
 def cluster(paths: ClusterPaths, name: str) -> Iterator[None]:
     """The cluster with the project's images, from its start to its end."""
     build([])
-    if name in NEEDS_KEDA:
-        build(["keda"])
+    build(PROGRAMS.get(name, ()))
     try:
         lifecycle.up(paths, 1)
         images.build_and_load()

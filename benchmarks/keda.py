@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.modules import folder_of
 from tests.cluster import kubeconfig
-from tests.cluster.console import ClusterError
 from tests.cluster.node import NODE
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.pki import Authority
@@ -26,6 +26,7 @@ from tests.e2e.kubernetes import Json, apply, get, kubectl, read, wait_until
 NAMESPACE, ACCOUNT, ADAPTER = "keda", "keda-operator", "keda-metrics-apiserver"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 PROGRAM = ON_DEMAND["keda"]
+LEASE, LETS_GO_WITHIN = "operator.keda.sh", 180.0
 EXTERNAL_METRICS = "/apis/external.metrics.k8s.io/v1beta1"
 METRICS_PORT, HEALTH_PORT, SERVICE_PORT, ADAPTER_PORT = 38080, 38081, 39666, 36443
 SETTINGS: Json = {
@@ -44,24 +45,27 @@ SETTINGS: Json = {
 def running() -> Iterator["Keda"]:
     """KEDA from its definitions to its end."""
     folder = Path(tempfile.mkdtemp(prefix="keda-", dir=ClusterPaths.current().state))
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(definitions()))
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder_of(PROGRAM) / "config" / "crd" / "bases"))
     for manifest in _manifests():
         apply(manifest, NAMESPACE)
+    kubectl(
+        "delete", "lease", LEASE, "-n", NAMESPACE, "--ignore-not-found"
+    )  # of an earlier one, which has not given it up
     keda = Keda(folder)
     try:
         keda.start()
         yield keda
     finally:
+        with contextlib.suppress(AssertionError):
+            _forget()
         keda.end()
 
 
-def definitions() -> Path:
-    """The folder with KEDA's CustomResourceDefinitions, in its module."""
-    line = ["go", "mod", "download", "-json", PROGRAM.module]
-    done = subprocess.run(line, cwd=PROGRAM.folder, capture_output=True, text=True, check=False, timeout=300)
-    if done.returncode:
-        raise ClusterError(f"KEDA's module can't be had: {done.stderr or done.stdout}")
-    return Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "bases"
+def _forget() -> None:
+    """Delete what KEDA follows while it is there to let go: without it, their finalizers would hold them for ever."""
+    kinds = "scaledobjects,scaledjobs"
+    kubectl("delete", kinds, "--all", "--all-namespaces", "--wait=false")
+    wait_until(lambda: not get(kinds, "--all-namespaces")["items"], "KEDA has let go of everything", LETS_GO_WITHIN)
 
 
 class Keda:

@@ -5,8 +5,12 @@ from typing import cast
 
 from benchmarks.bench import Benchmark
 
-NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle")
-NEEDS_KEDA = {"reaction", "mixed", "idle"}
+NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle", "burst")
+# What has to be built besides the cluster's own programs.
+PROGRAMS = {
+    **dict.fromkeys(("reaction", "lifecycle", "mixed", "idle"), ("keda",)),
+    "burst": ("keda", "kwok"),
+}
 
 
 def load(name: str) -> Benchmark:

@@ -28,6 +28,7 @@ PANELS = {
         "tasks per second": "tasks a second",
         "resident": "MiB resident",
     },
+    "burst": {"rate": "pods made a second", "most pods": "pods at a time, the most"},
     "idle": {"cores": "cores", "requests": "API requests a second", "redis commands": "Redis commands a second"},
 }
 PANEL_INCHES, ROW_INCHES, LABEL_INCHES = 3.2, 0.26, 2.4

@@ -71,9 +71,14 @@ class ScaledJob(Setup):
     A stock runner never ends by itself, so that a Job would last for ever: `COMMAND` ends it when it has been idle.
     """
 
-    def __init__(self, pool: Pool, name: str = "keda jobs", polling: int = 1) -> None:
+    def __init__(
+        self, pool: Pool, name: str = "keda jobs", polling: int = 1, at_most: int = AT_MOST, pod: Json | None = None
+    ) -> None:
+        """`pod`: more of the pods' spec."""
         super().__init__(name, pool)
         self._polling = polling
+        self._at_most = at_most
+        self._pod = pod or {}
 
     @property
     @override
@@ -95,10 +100,12 @@ class ScaledJob(Setup):
         end_pods(self, stock.SELECTOR)
 
     def _spec(self) -> Json:
+        template = stock.once_template()
+        template["spec"] |= self._pod
         return {
-            "jobTargetRef": {"template": stock.once_template(), "backoffLimit": 6},
+            "jobTargetRef": {"template": template, "backoffLimit": 6},
             "pollingInterval": self._polling,
-            "maxReplicaCount": AT_MOST,
+            "maxReplicaCount": self._at_most,
             "triggers": [trigger(self.pool)],
         }
 
