@@ -55,6 +55,9 @@ def running() -> Iterator["Keda"]:
     try:
         keda.start()
         yield keda
+    except AssertionError as error:
+        error.add_note(f"KEDA's operator:\n{keda.log('operator')}")
+        raise
     finally:
         with contextlib.suppress(AssertionError):
             _forget()

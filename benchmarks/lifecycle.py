@@ -46,8 +46,9 @@ def burst(setup: Setup, pods: int, name: str) -> Json:
     """As many tasks as pods are wanted, from zero to zero."""
     setup.until_zero()
     audit, known = Audit(), setup.pool.history.uids()
+    done = setup.pool.queue.succeeded()
     setup.pool.enqueue(*(("long", TASK_SECONDS, f"{name}-{number}") for number in range(pods)))
-    setup.pool.until_succeeded()
+    setup.until_done(done + pods)
     setup.until_zero()
     return counts(setup, audit, len(setup.pool.history.uids() - known))
 

@@ -123,7 +123,7 @@ def goals(results: Results) -> list[Goal]:
         found.append(Goal(f"{load}: executions per task", 1.0, executions))
         for what, unit in (("all done", "s"), ("pod-seconds", "s")):
             limits = [float(each[what]) for each in peers if each[what] is not None and each["all done"] is not None]
-            limit = min(limits, default=GIVEN_UP)
+            limit = min(limits, default=mine.get(what) or 0.0)  # no peer was done: ours has to be
             found.append(Goal(f"{load}: {what}, the least of all", limit, mine.get(what), unit=unit))
     return found
 

@@ -42,9 +42,17 @@ class Setup(ABC):
 
     def until_zero(self) -> None:
         """Wait until not one worker pod is left, not even on its way out."""
-        wait_until(lambda: not self.live(), f"{self.name} is at zero")
+        wait_until(lambda: not self.pods(), f"{self.name} is at zero")
+
+    def until_done(self, tasks: int) -> None:
+        """Wait until so many tasks of the whole run have succeeded, each as often as it happened to run."""
+        wait_until(lambda: self.pool.queue.succeeded() >= tasks, f"{self.name}: {tasks} tasks succeed")
 
     def live(self) -> list[Json]:
+        """The pods that have not ended."""
+        return [pod for pod in self.pods() if pod["status"].get("phase") not in {"Succeeded", "Failed"}]
+
+    def pods(self) -> list[Json]:
         """All pods of the namespace but Redis."""
         path = f"/api/v1/namespaces/{self.pool.namespace}/pods?labelSelector=app.kubernetes.io%2Fname%21%3Dredis"
         found: list[Json] = read(path)["items"]

@@ -15,7 +15,7 @@ from tests.e2e.kubernetes import PATIENCE
 
 type Json = dict[str, Any]
 
-LONGEST = 1800  # seconds that the watch lasts
+LONGEST = 7200  # seconds that the watch lasts: longer than any run, as what has not changed for long can't be resumed
 WORKERS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_US}"
 
 
