@@ -1,5 +1,7 @@
 """Which goals a benchmark judges itself by, and from which of its figures."""
 
+from collections import Counter
+
 import pytest
 
 from benchmarks import burst, idle, lifecycle, mixed, names, plots, reaction, worker
@@ -70,7 +72,7 @@ def test_a_further_spell_costs_what_it_adds() -> None:
 
 def test_dry_runs_and_reads_are_no_writes() -> None:
     requests = {("create (dry run)", "pods"): 1, ("list", "pods"): 2, ("create", "pods"): 3}
-    assert lifecycle.writes(lifecycle.Counter(requests)) == {("create", "pods"): 3}
+    assert lifecycle.writes(Counter(requests)) == {("create", "pods"): 3}
 
 
 def test_a_worker_is_judged_by_what_it_takes_more_than_stock() -> None:
@@ -86,7 +88,7 @@ def test_a_worker_is_judged_by_what_it_takes_more_than_stock() -> None:
 
 
 def test_leases_are_told_apart_at_rest() -> None:
-    assert idle.but_leases(idle.Counter({("update", "leases"): 5, ("list", "pods"): 2})) == 2
+    assert idle.but_leases(Counter({("update", "leases"): 5, ("list", "pods"): 2})) == 2
 
 
 def test_a_rate_is_taken_between_the_first_and_the_last() -> None:
