@@ -4,6 +4,7 @@ import json
 import subprocess
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from tests.e2e.kubernetes import PATIENCE
 
 type Json = dict[str, Any]
 
-LONGEST = 1800  # seconds that the watch lasts
+LONGEST = 7200  # seconds that the watch lasts: longer than any run, as what has not changed for long can't be resumed
+WORKERS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_US}"
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Seen:
 
 
 class PodHistory:
-    """What a namespace's worker pods have been since this was made."""
+    """What a namespace's worker pods have been since this was made; `chosen` selects others."""
 
-    def __init__(self, namespace: str) -> None:
-        selector = f"{labels.MANAGED_BY}%3D{labels.MANAGED_BY_US}"
+    def __init__(self, namespace: str, chosen: str = WORKERS) -> None:
+        selector = urllib.parse.quote(chosen, safe="")
         self._path = f"/api/v1/namespaces/{namespace}/pods?watch=true&timeoutSeconds={LONGEST}&labelSelector={selector}"
         self._version = ""  # the resourceVersion of what was seen last
         self._closing = threading.Event()
