@@ -74,6 +74,9 @@ test-faults: machine ## every story of a fault on the real cluster, over an hour
 	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
+soak: machine ## random load and random faults for half an hour, then nothing may be left: make soak MINUTES=60 SEED=7
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) hack/test.py soak
+
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
 	@$(PY) -m hack.generate_crd
 	@$(PY) -m hack.generate_chart
