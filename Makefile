@@ -74,6 +74,9 @@ test-faults: machine ## every story of a fault on the real cluster, over an hour
 	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
+soak: machine ## random load and random faults for half an hour, then nothing may be left: make soak MINUTES=60 SEED=7
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) hack/test.py soak
+
 bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst); SHORT=1: few tries
 	@$(PY) -m benchmarks $(NAME) $(if $(SHORT),--short)
 

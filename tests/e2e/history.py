@@ -99,12 +99,16 @@ class PodHistory:
 
     def interrupted(self) -> list[str]:
         """Pods that were deleted after their first report and before they said that they had drained."""
+        return [str(seen) for seen in self.interruptions()]
+
+    def interruptions(self) -> list[Seen]:
+        """The same as they were seen first when they were being deleted."""
         first: dict[str, Seen] = {}
         for seen in self.all():
             if seen.terminating:
                 first.setdefault(seen.uid, seen)
         drained = contract.WorkerState.DRAINED
-        return [str(s) for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
+        return [s for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
 
     def _begin(self) -> subprocess.Popen[str]:
         since = f"&resourceVersion={self._version}" if self._version else ""
