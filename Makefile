@@ -74,7 +74,7 @@ test-faults: machine ## every story of a fault on the real cluster, over an hour
 	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
-bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst); SHORT=1: few tries
+bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst, growth); SHORT=1: few tries
 	@$(PY) -m benchmarks $(NAME) $(if $(SHORT),--short)
 
 benchmarks-page: env ## draw docs/benchmarks.md's tables and plots from benchmarks/results/*.json
