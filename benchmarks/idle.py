@@ -49,7 +49,7 @@ def measure(run: Run) -> None:
     for tuning, size in SHORT if run.short else WHOLE:
         # KEDA anew each time: what it remembers of objects that are gone is not counted.
         with pools() as make, keda.running() as peer:
-            sides = begin(make, peer, size, tuning)
+            sides = (our_side(make, size), their_side(make, peer, size, tuning))
             run.say(f"{size} runners and {size} ScaledObjects ({tuning.name}) are known")
             time.sleep(SETTLING)
             for number, seconds in enumerate([SHORT_WINDOW] if run.short else windows(size, tuning)):
@@ -64,22 +64,25 @@ def windows(size: int, tuning: Tuning) -> list[float]:
     return WINDOWS[size] if tuning is DEFAULT else [WINDOW]
 
 
-def begin(make: Pools, peer: keda.Keda, size: int, tuning: Tuning) -> tuple[Side, Side]:
-    """So many objects on either side, each for an app of its own on one Redis a side; returns when all are known."""
-    mine, theirs = make.make(f"ours-{size}"), make.make(f"keda-{size}", stock.SELECTOR)
-    create(mine, [ours.runner(f"r{number}", f"app-{number}") for number in range(size)])
+def our_side(make: Pools, size: int) -> Side:
+    """So many runners, each for an app of its own on one Redis; returns when all are looked after."""
+    pool = make.make(f"ours-{size}")
+    create(pool, [ours.runner(f"r{number}", f"app-{number}") for number in range(size)])
+    wait_until(lambda: known(pool, "mtr", "BrokerReachable") == size, f"{size} runners are looked after", 600)
+    [pod] = OPERATOR.pods()
+    return Side("ours", OPERATOR.account, (find(pod, "pynenc_operator"),), pool)
+
+
+def their_side(make: Pools, peer: keda.Keda, size: int, tuning: Tuning) -> Side:
+    """So many ScaledObjects, each over a Deployment of its own."""
+    pool = make.make(f"keda-{size}", stock.SELECTOR)
     objects: list[Json] = []
     for number in range(size):
         name = f"r{number}"
-        objects += [stock.deployment(name=name), scaled_object(theirs, tuning, name, f"app-{number}")]
-    create(theirs, objects)
-    wait_until(lambda: known(mine, "mtr", "BrokerReachable") == size, f"{size} runners are looked after", 600)
-    wait_until(lambda: known(theirs, "scaledobjects", "Ready") == size, f"{size} ScaledObjects are ready", 600)
-    [pod] = OPERATOR.pods()
-    return (
-        Side("ours", OPERATOR.account, (find(pod, "pynenc_operator"),), mine),
-        Side(tuning.name, keda.USER, tuple(peer.pids().values()), theirs),
-    )
+        objects += [stock.deployment(name=name), scaled_object(pool, tuning, name, f"app-{number}")]
+    create(pool, objects)
+    wait_until(lambda: known(pool, "scaledobjects", "Ready") == size, f"{size} ScaledObjects are ready", 600)
+    return Side(tuning.name, keda.USER, tuple(peer.pids().values()), pool)
 
 
 def create(pool: Pool, objects: list[Json]) -> None:

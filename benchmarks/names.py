@@ -5,11 +5,12 @@ from typing import cast
 
 from benchmarks.bench import Benchmark
 
-NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle", "burst")
+NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle", "burst", "growth")
 # What has to be built besides the cluster's own programs.
 PROGRAMS = {
     **dict.fromkeys(("reaction", "lifecycle", "mixed", "idle"), ("keda",)),
     "burst": ("keda", "kwok"),
+    "growth": ("kwok",),
 }
 
 

@@ -29,7 +29,16 @@ PANELS = {
         "resident": "MiB resident",
     },
     "burst": {"rate": "pods made a second", "most pods": "pods at a time, the most"},
+    "growth": {"seconds": "until all pods are made, s", "cores": "cores", "redis commands": "Redis commands a second"},
     "idle": {"cores": "cores", "requests": "API requests a second", "redis commands": "Redis commands a second"},
+}
+# Those whose tries have a size: drawn over it, by kind, both axes logarithmic.
+OVER_SIZE = {
+    "growth": {
+        ("burst", "seconds"): "pods: seconds until all are made",
+        ("rest", "cores"): "runners at rest: cores",
+        ("rest", "redis commands"): "runners at rest: Redis commands a second",
+    }
 }
 PANEL_INCHES, ROW_INCHES, LABEL_INCHES = 3.2, 0.26, 2.4
 LOGARITHMIC_FROM = 20.0  # times as much as the least: then differences are ratios
@@ -37,8 +46,30 @@ OURS, PEERS = "#1b6ca8", "#c2571a"
 
 
 def draw(result: Json) -> Figure:
+    """The figure of a result."""
+    if result["name"] in OVER_SIZE:
+        return _draw_over_size(result, OVER_SIZE[result["name"]])
+    return _draw_by_setup(result, PANELS[result["name"]])
+
+
+def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
+    figure = Figure(figsize=(PANEL_INCHES * len(panels), PANEL_INCHES), facecolor="white")
+    every = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, ((kind, value), title) in zip(every, panels.items(), strict=True):
+        found = [(each["size"], each[value]) for each in result["tries"] if each["kind"] == kind and each[value]]
+        axes.plot(*(zip(*found, strict=True) if found else ((), ())), "o", color=OURS, markersize=4, alpha=0.5)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        power = result["ratios"].get(f"{kind}: {value}")
+        axes.set_title(f"{title}\ngrows with the power of {power}", fontsize=7)
+        axes.grid(visible=True, which="both", linewidth=0.2)
+        axes.tick_params(labelsize=7)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_by_setup(result: Json, panels: dict[str, str]) -> Figure:
     """One panel beside the other, with the set-ups as rows."""
-    panels = PANELS[result["name"]]
     setups = list(dict.fromkeys(each["setup"] for each in result["tries"]))
     width, height = LABEL_INCHES + PANEL_INCHES * len(panels), 0.9 + ROW_INCHES * len(setups)
     figure = Figure(figsize=(width, height), facecolor="white")

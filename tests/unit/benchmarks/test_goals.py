@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import burst, idle, lifecycle, mixed, names, plots, reaction, worker
+from benchmarks import burst, growth, idle, lifecycle, mixed, names, plots, reaction, worker
 from benchmarks.bench import Benchmark
 from benchmarks.results import Results
 
@@ -102,3 +102,14 @@ def test_more_pods_than_wanted_fail_a_burst() -> None:
     results.add("bare client", rate=100.0)
     assert of("share of the bare client's", results, burst)
     assert not of("pods at a time", results, burst)
+
+
+def test_what_grows_as_the_square_of_its_size_fails() -> None:
+    results = Results("growth", "")
+    for size in (10, 100, 1000):
+        rest = {"cores": size**2, "redis commands": size, "requests": 1.0, "resident": 90.0}
+        results.add(f"rest, {size} runners", kind="rest", size=size, **rest)
+    assert growth.ratios(results)["rest: cores"] == 2.0
+    assert not of("rest: cores", results, growth)
+    assert of("rest: redis commands", results, growth)
+    assert not of("burst: seconds", results, growth)  # it was not measured
