@@ -32,7 +32,7 @@ class Run:
         """Do it all, or less if the run is stopped. Leaves nothing but the operator."""
         with ExitStack() as stack:
             try:
-                say("the operator is installed")
+                say("the operator is being installed")
                 runners = set_up(self._plan, self._clock, stack)
                 sampler = Sampler(
                     {runner.name: runner.pool.namespace for runner in runners},
@@ -43,7 +43,7 @@ class Run:
                 self._play(runners, sampler)
             except Stopped:
                 self.facts.interrupted = True
-            say("all is removed")
+        say("all is removed but the operator")
 
     def _play(self, runners: list[Runner], sampler: Sampler) -> None:
         faults = Faults(self._plan, runners, self._clock)
