@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -44,15 +42,8 @@ ODD_URLS = {
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis beside the cluster's pods, with a password of odd characters."""
-    with RedisServer.running(tmp_path, NODE.ip) as server:
-        yield server
-
-
-@pytest.fixture
 def pool(make_pool: MakePool, redis: RedisServer) -> Pool:
-    """A pool on that Redis, whose URL is in a Secret."""
+    """A pool on a Redis with a password of odd characters, whose URL is in a Secret."""
     pool = make_pool(redis.url)
     with Redis.from_url(redis.url) as administrator:
         administrator.acl_setuser("worker", enabled=True, passwords=[f"+{PASSWORD}"], categories=["+@all"], keys=["*"])
