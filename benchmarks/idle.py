@@ -13,8 +13,8 @@ from benchmarks.proc import cpu_of, memory_of
 from benchmarks.results import Goal, Results
 from benchmarks.scaled import DEFAULT, TUNED, Tuning, scaled_object
 from benchmarks.setups import Pools, pools
-from tests.e2e.audit import Audit
-from tests.e2e.kubernetes import get, kubectl, wait_until
+from tests.e2e.audit import READS, Audit
+from tests.e2e.kubernetes import get, is_true, kubectl, wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.processes import find
 from tests.e2e.release import OPERATOR
@@ -26,7 +26,6 @@ WINDOWS = {1: [WINDOW] * 3, 100: [*[WINDOW] * 5, LONG_WINDOW], 1000: [WINDOW] * 
 WHOLE = ((DEFAULT, 1), (DEFAULT, 100), (TUNED, 100), (DEFAULT, 1000))
 SHORT, SHORT_WINDOW = ((DEFAULT, 1), (TUNED, 20)), 20.0
 SETTLING = 20.0  # seconds after the last object is known
-READS = frozenset({"get", "list", "watch"})
 LEASES = "leases"
 BUDGET = 1.1  # requests a second at rest: the Lease's renewals (one in 2 s) and what is left for watches and a resync
 
@@ -93,9 +92,7 @@ def create(pool: Pool, objects: list[Json]) -> None:
 
 def known(pool: Pool, kind: str, condition: str) -> int:
     """How many of the objects have a condition that is True."""
-    found = get(kind, "-n", pool.namespace)["items"]
-    conditions = (each.get("status", {}).get("conditions", []) for each in found)
-    return sum(any(c["type"] == condition and c["status"] == "True" for c in several) for several in conditions)
+    return sum(is_true(each, condition) for each in get(kind, "-n", pool.namespace)["items"])
 
 
 def watch(sides: tuple[Side, ...], seconds: float) -> list[tuple[Side, Json]]:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.modules import folder_of
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.programs import ON_DEMAND, command
-from tests.e2e.kubernetes import apply, get, kubectl, wait_until
+from tests.e2e.kubernetes import apply, get, is_true, kubectl, wait_until
 
 type Json = dict[str, Any]
 
@@ -66,9 +66,7 @@ def delete_pods(namespace: str, selector: str) -> None:
 def _ready(process: subprocess.Popen[bytes], log: Path) -> int:
     if process.poll() is not None:
         raise AssertionError(f"kwok has ended: {log.read_text()[-2000:]}")
-    found = get("nodes", "-l", "type=kwok")["items"]
-    conditions = (each["status"].get("conditions", []) for each in found)
-    return sum(any(c["type"] == "Ready" and c["status"] == "True" for c in several) for several in conditions)
+    return sum(is_true(each, "Ready") for each in get("nodes", "-l", "type=kwok")["items"])
 
 
 def _node(name: str, pods: int) -> Json:

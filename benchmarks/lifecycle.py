@@ -7,7 +7,7 @@ from benchmarks.bench import Json, Run
 from benchmarks.results import Goal, Results
 from benchmarks.scaled import TUNED, ScaledObject
 from benchmarks.setups import Setup, pools
-from tests.e2e.audit import Audit
+from tests.e2e.audit import READS, Audit
 from tests.e2e.release import OPERATOR
 
 WHAT = (
@@ -17,7 +17,6 @@ OURS = "ours"
 WHOLE = (1, 1, 1, 1, 1, 10)  # pods of each try
 SHORT = (1,)
 SPELLS = 3  # busy spells of a pod that works more than once
-READS = frozenset({"get", "list", "watch"})
 TASK_SECONDS = 4.0
 APART = ("events", "multithreadrunners/status", "scaledobjects/status")  # counted apart
 

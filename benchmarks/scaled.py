@@ -1,12 +1,11 @@
 """KEDA's side: a ScaledObject over a Deployment, or a ScaledJob, that follows the same Redis list."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, override
 
 from benchmarks import keda, stock
 from benchmarks.setups import AT_MOST, Setup, end_pods
-from tests.e2e.kubernetes import apply, get, wait_until
+from tests.e2e.kubernetes import apply, get, is_true, wait_until
 from tests.e2e.pool import Pool
 from tests.e2e.taskqueue import APP_ID
 
@@ -68,7 +67,7 @@ class ScaledObject(Setup):
 class ScaledJob(Setup):
     """A Job for each task that waits, at most as many as our pool may have; polled each second.
 
-    A stock runner never ends by itself, so that a Job would last for ever: `COMMAND` ends it when it has been idle.
+    A stock runner never ends by itself, so that a Job would last for ever: oncerunner.py ends it when it has been idle.
     """
 
     def __init__(
@@ -87,8 +86,7 @@ class ScaledJob(Setup):
 
     @override
     def start(self) -> None:
-        once = json.dumps(stock.once_configuration())
-        self.pool.kubectl("apply", "-f", "-", input=once)
+        apply(stock.once_configuration(), self.pool.namespace)
         meta = {"name": stock.NAME}
         apply({"apiVersion": API, "kind": "ScaledJob", "metadata": meta, "spec": self._spec()}, self.pool.namespace)
         until_ready(self.pool, "scaledjob")
@@ -129,9 +127,4 @@ def trigger(pool: Pool, app_id: str = APP_ID) -> Json:
 
 def until_ready(pool: Pool, kind: str) -> None:
     """Wait until KEDA follows the queue."""
-
-    def ready() -> bool:
-        found = get(kind, stock.NAME, "-n", pool.namespace).get("status", {}).get("conditions", [])
-        return any(c.get("type") == "Ready" and c.get("status") == "True" for c in found)
-
-    wait_until(ready, f"KEDA's {kind} is ready")
+    wait_until(lambda: is_true(get(kind, stock.NAME, "-n", pool.namespace), "Ready"), f"KEDA's {kind} is ready")

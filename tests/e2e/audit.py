@@ -10,6 +10,7 @@ from typing import Any
 from tests.cluster.paths import ClusterPaths
 
 MARK = "audit-mark"
+READS = frozenset({"get", "list", "watch"})
 
 type Json = dict[str, Any]
 
