@@ -48,9 +48,8 @@ def running() -> Iterator["Keda"]:
     kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder_of(PROGRAM) / "config" / "crd" / "bases"))
     for manifest in _manifests():
         apply(manifest, NAMESPACE)
-    kubectl(
-        "delete", "lease", LEASE, "-n", NAMESPACE, "--ignore-not-found"
-    )  # of an earlier one, which has not given it up
+    # Of an earlier one, which has not given it up.
+    kubectl("delete", "lease", LEASE, "-n", NAMESPACE, "--ignore-not-found")
     keda = Keda(folder)
     try:
         keda.start()

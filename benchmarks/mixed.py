@@ -113,11 +113,18 @@ def told(found: Json) -> str:
     )
 
 
+def by_load(results: Results) -> dict[str, dict[str, Json]]:
+    """The try of each side, by load."""
+    found: dict[str, dict[str, Json]] = {}
+    for each in results.tries:
+        found.setdefault(each["load"], {})[each["side"]] = each
+    return found
+
+
 def goals(results: Results) -> list[Goal]:
     """Those of issue 7, for each load."""
     found: list[Goal] = []
-    for load in dict.fromkeys(str(each["load"]) for each in results.tries):
-        by = {str(each["side"]): each for each in results.tries if each["load"] == load}
+    for load, by in by_load(results).items():
         mine, peers = by.get(OURS, {}), [each for name, each in by.items() if name != OURS]
         executions = mine.get("executions per task")
         found.append(Goal(f"{load}: executions per task", 1.0, executions))
@@ -131,8 +138,7 @@ def goals(results: Results) -> list[Goal]:
 def ratios(results: Results) -> Json:
     """By load, the peers' figures over ours; nothing where one was not done."""
     found: Json = {}
-    for load in dict.fromkeys(str(each["load"]) for each in results.tries):
-        by = {str(each["side"]): each for each in results.tries if each["load"] == load}
+    for load, by in by_load(results).items():
         mine = by.get(OURS, {})
         found[load] = {
             name: {

@@ -75,10 +75,10 @@ class Results:
         """One figure of the summary; None if it was not measured."""
         return self.summary().get(setup, {}).get(value, {}).get(place)
 
-    def ratio(self, value: str, setup: str, to: str, place: str = "p50") -> float | None:
-        """How many times as much a set-up needs as another; None if one was not measured."""
-        ours, theirs = self.at(to, value, place), self.at(setup, value, place)
-        return round(theirs / ours, 2) if ours and theirs is not None else None
+    def ratio(self, value: str, setup: str, to: str) -> float | None:
+        """How many times as much a set-up needs as another, medians; None if one was not measured."""
+        much, other = self.at(setup, value), self.at(to, value)
+        return round(much / other, 2) if other and much is not None else None
 
     def to_json(self, machine: Json, goals: Sequence[Goal], ratios: Json, *, complete: bool) -> Json:
         """The whole file."""

@@ -26,7 +26,6 @@ class Sample:
     at: float  # seconds since the run's begin
     operator: Operators | None
     pods: dict[str, int]  # that have not ended, by runner
-    kept: dict[str, int]  # that have ended and are kept for their logs
     clients: dict[str, int]  # connections of pods to the runner's Redis
 
 
@@ -36,8 +35,6 @@ class Done:
 
     kind: Kind
     runner: str
-    begun: float
-    ended: float
     nothing: bool = False  # there was nothing to break
     trouble: str = ""  # it could not be done or undone
 

@@ -51,7 +51,6 @@ class Caller:
         """Call tasks now; each gets a name of its own."""
         first = len(self.called)
         named = [(kind, seconds, f"{kind}-{first + number}") for number, (kind, seconds) in enumerate(tasks)]
-        self.called |= {
-            name: seconds for _, seconds, name in named
-        }  # before the call: none may be there that nobody knows of
+        # Before the call: none may be there that nobody knows of.
+        self.called |= {name: seconds for _, seconds, name in named}
         self._pool.enqueue(*named)

@@ -1,8 +1,6 @@
 """What the operator and the runners use at a moment: memory, threads, connections, series, pods, keys."""
 
 import contextlib
-import http.client
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from pynenc_operator import labels
 from tests.cluster.node import POD_CIDR
 from tests.e2e import processes
 from tests.e2e.kubernetes import Json, read
-from tests.e2e.observed import OPERATORS_PORT
+from tests.e2e.observed import OPERATORS_PORT, page
 from tests.e2e.release import OPERATOR
 from tests.soak import keys
 from tests.soak.facts import Operators, Sample
@@ -43,9 +41,8 @@ class Sampler:
 
     def take(self) -> Sample:
         """A sample; what can't be seen at the moment is None in it, or not there."""
-        serving, ended = self._pods()
         clients = {name: count for name in self._redis if (count := self._clients(name)) is not None}
-        return Sample(self._now(), self._operator(), serving, ended, clients)
+        return Sample(self._now(), self._operator(), self._pods(), clients)
 
     def keys(self, name: str) -> Counter[str]:
         """How many keys there are of each pattern."""
@@ -73,26 +70,22 @@ class Sampler:
         return processes.find(self._uid, _PROGRAM)
 
     def _series(self) -> frozenset[str]:
-        with (
-            contextlib.suppress(OSError, http.client.HTTPException),
-            urllib.request.urlopen(f"http://{self._address}:{OPERATORS_PORT}/metrics", timeout=3) as answer,
-        ):
-            lines = answer.read().decode().splitlines()
-            return frozenset(line.rpartition(" ")[0] for line in lines if line and not line.startswith("#"))
-        return frozenset()
+        lines = page(self._address, OPERATORS_PORT).splitlines()
+        return frozenset(line.rpartition(" ")[0] for line in lines if line and not line.startswith("#"))
 
-    def _pods(self) -> tuple[dict[str, int], dict[str, int]]:
-        """The runners' pods that have not ended, and those that are kept for their logs; nothing of them if unknown."""
+    def _pods(self) -> dict[str, int]:
+        """The runners' pods that have not ended; nothing of them if unknown."""
         try:
             pods: list[Json] = read(_PODS_PATH)["items"]
         except (AssertionError, OSError):
-            return {}, {}
+            return {}
         of = {namespace: name for name, namespace in self._namespaces.items()}
-        serving, ended = Counter(dict.fromkeys(of.values(), 0)), Counter(dict.fromkeys(of.values(), 0))
+        serving = dict.fromkeys(of.values(), 0)
         for pod in pods:
-            if name := of.get(pod["metadata"]["namespace"]):
-                (ended if pod["status"].get("phase") in _ENDED else serving)[name] += 1
-        return dict(serving), dict(ended)
+            name = of.get(pod["metadata"]["namespace"])
+            if name and pod["status"].get("phase") not in _ENDED:
+                serving[name] += 1
+        return serving
 
     def _clients(self, name: str) -> int | None:
         """The connections of pods to a runner's Redis: workers' and the operator's."""

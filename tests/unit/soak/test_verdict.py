@@ -12,7 +12,7 @@ from tests.soak.verdict import Check, again, judge
 
 SERIES = frozenset({'pynenc_operator_pods{runner="reports",runner_namespace="a"}', "pynenc_operator_leader"})
 OPERATOR = Operators("1-1", 80_000, 7, 19, 5, 3, SERIES)
-AT_REST = Sample(0, OPERATOR, {"a": 0}, {"a": 0}, {"a": 1})
+AT_REST = Sample(0, OPERATOR, {"a": 0}, {"a": 1})
 
 
 def sample(at: float, **operators: object) -> Sample:
@@ -41,7 +41,7 @@ def facts() -> Facts:
         samples=[sample(number * 10.0) for number in range(180)],
         rested=26 * MINUTE,
         ended=30 * MINUTE,
-        faults=[Done(Kind.WORKER_KILLED, "a", 10, 11)],
+        faults=[Done(Kind.WORKER_KILLED, "a")],
         deaths=[Death("a", "reports-1", "uid", created=90.0, killed=110.0)],
         trouble=[],
     )
