@@ -57,11 +57,7 @@ def by_us(setup: ours.Ours, count: int) -> Json:
     setup.start()
     made = until_made(audit, setup.pool.namespace, count)
     time.sleep(AFTERWARDS)
-    live: set[str] = set()
-    most = 0
-    for seen in setup.pool.history.all()[already:]:
-        (live.add if seen.live else live.discard)(seen.uid)
-        most = max(most, len(live))
+    most = setup.pool.history.peak(since=already)
     setup.pool.kubectl("delete", "mtr", NAME)
     kwok.delete_pods(setup.pool.namespace, WORKERS)
     return {"rate": rate(made), "most pods": most, "pods": len(made)}

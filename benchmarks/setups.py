@@ -4,9 +4,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
-from tests.e2e.history import WORKERS
+from tests.e2e.history import WORKERS, PodHistory
 from tests.e2e.kubernetes import read, wait_until
 from tests.e2e.pool import Pool, remove
 
@@ -90,7 +91,7 @@ class Pools:
 
     def make(self, name: str, watched: str = WORKERS) -> Pool:
         """A namespace with a Redis and a producer; `watched` selects its worker pods."""
-        pool = Pool(name, watched=watched)
+        pool = Pool(name, watch=partial(PodHistory, chosen=watched))
         self._stack.callback(remove, pool.namespace)
         self._stack.callback(pool.history.close)
         self._stack.callback(pool.queue.close)

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,7 @@ class PodHistory:
     """What a namespace's worker pods have been since this was made; `chosen` selects others."""
 
     def __init__(self, namespace: str, chosen: str = WORKERS) -> None:
-        selector = urllib.parse.quote(chosen, safe="")
-        self._path = f"/api/v1/namespaces/{namespace}/pods?watch=true&timeoutSeconds={LONGEST}&labelSelector={selector}"
+        self._path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={urllib.parse.quote(chosen, safe='')}"
         self._version = ""  # the resourceVersion of what was seen last
         self._closing = threading.Event()
         self._seen: list[Seen] = []
@@ -85,14 +84,9 @@ class PodHistory:
                 assert left > 0, f"not within {seconds:.0f} s: {what}"
                 self._news.wait(left)
 
-    def peak(self) -> int:
-        """The most pods that were live at a time."""
-        live: set[str] = set()
-        peak = 0
-        for seen in self.all():
-            (live.add if seen.live else live.discard)(seen.uid)
-            peak = max(peak, len(live))
-        return peak
+    def peak(self, *, since: int = 0) -> int:
+        """The most pods that were live at a time, of the versions from number `since` on."""
+        return max((len(live) for live in crowds(self.all()[since:])), default=0)
 
     def uids(self) -> set[str]:
         return {seen.uid for seen in self.all()}
@@ -112,7 +106,8 @@ class PodHistory:
 
     def _begin(self) -> subprocess.Popen[str]:
         since = f"&resourceVersion={self._version}" if self._version else ""
-        command = ["kubectl", "get", "--raw", self._path + since]
+        watched = f"{self._path}&watch=true&timeoutSeconds={LONGEST}{since}"
+        command = ["kubectl", "get", "--raw", watched]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def _read(self) -> None:
@@ -136,6 +131,17 @@ class PodHistory:
                 self._version = event["object"]["metadata"]["resourceVersion"]
                 self._seen.append(_seen(event["type"], event["object"]))
             self._news.notify_all()
+
+
+def crowds(history: Iterable[Seen]) -> Iterator[list[Seen]]:
+    """The live pods after each version."""
+    live: dict[str, Seen] = {}
+    for seen in history:
+        if seen.live:
+            live[seen.uid] = seen
+        else:
+            live.pop(seen.uid, None)
+        yield [*live.values()]
 
 
 def _seen(kind: str, pod: Json) -> Seen:

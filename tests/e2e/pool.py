@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from pynenc_operator import labels
 from tests.cluster.paths import ROOT
 from tests.e2e import observed, processes
-from tests.e2e.history import WORKERS, PodHistory
+from tests.e2e.history import PodHistory
 from tests.e2e.kubernetes import PATIENCE, apply, get, kubectl, read, told, wait_until
 from tests.e2e.release import OPERATOR, create_namespace
 from tests.e2e.taskqueue import APP_ID, Task, TaskQueue
@@ -62,15 +62,15 @@ def remove(namespace: str) -> None:
 class Pool:
     """The runner `reports` of a namespace of its own."""
 
-    def __init__(self, name: str, redis_url: str = "", watched: str = WORKERS) -> None:
+    def __init__(self, name: str, redis_url: str = "", watch: Callable[[str], PodHistory] = PodHistory) -> None:
         """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run.
 
-        `watched` selects the pods whose history is kept.
+        `watch` begins the history of the namespace's pods.
         """
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
         self.began = time.time()
         create_namespace(self.namespace)
-        self.history = PodHistory(self.namespace, watched)
+        self.history = watch(self.namespace)
         self._redis_url = redis_url or "redis://redis:6379"  # as the workers know it
         self.queue = TaskQueue(redis_url or f"redis://redis.{self.namespace}.svc:6379")
         if not redis_url:

@@ -11,7 +11,5 @@ def revive(paths: ClusterPaths) -> list[str]:
     """
     states = health.component_states(paths)
     ended = [name for name, state in states.items() if state != "running" and name != interruption.API_SERVER]
-    for name in ended:
-        paths.wanted_back.mkdir(exist_ok=True)
-        (paths.wanted_back / name).touch()
+    interruption.want_back(paths, *ended)
     return [f"{name} ({states[name]})" for name in ended]

@@ -36,7 +36,7 @@ class LongPodHistory(PodHistory):
 
     def _list(self) -> None:
         """Take all pods in as they are; those that are not there any more have gone meanwhile."""
-        found = read(self._path.replace("watch=true&", "").replace(self._timeout(), ""))
+        found = read(self._path)
         there = {pod["metadata"]["uid"] for pod in found["items"]}
         with self._news:
             last = {seen.uid: seen for seen in self._seen}
@@ -49,9 +49,6 @@ class LongPodHistory(PodHistory):
             self._version = found["metadata"]["resourceVersion"]
             self._lost = False
             self._news.notify_all()
-
-    def _timeout(self) -> str:
-        return next(part for part in self._path.partition("?")[2].split("&") if part.startswith("timeoutSeconds")) + "&"
 
 
 def _has_ended(pod: Json) -> bool:

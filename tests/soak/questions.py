@@ -4,7 +4,7 @@ import subprocess
 
 from redis.exceptions import RedisError
 
-from tests.e2e.history import Seen
+from tests.e2e.history import Seen, crowds
 from tests.e2e.kubernetes import Json
 from tests.soak.facts import Execution, RunnerFacts
 from tests.soak.samples import Sampler
@@ -32,15 +32,7 @@ def ask(runner: Runner, sampler: Sampler, broken: set[str]) -> RunnerFacts:
 
 def excess(history: list[Seen], most: int) -> list[str]:
     """The live pods at the first moment at which there were more than `most`."""
-    live: dict[str, Seen] = {}
-    for seen in history:
-        if seen.live:
-            live[seen.uid] = seen
-        else:
-            live.pop(seen.uid, None)
-        if len(live) > most:
-            return [str(one) for one in live.values()]
-    return []
+    return next(([str(one) for one in live] for live in crowds(history) if len(live) > most), [])
 
 
 def executions(begun: list[Json]) -> list[Execution]:

@@ -55,10 +55,8 @@ def set_up(plan: Plan, clock: Clock, stack: ExitStack) -> list[Runner]:
             raise Stopped
         (folder / name).mkdir()
         redis = stack.enter_context(RedisServer.running(folder / name, NODE.ip))
-        pool = Pool(name, redis.url)
+        pool = Pool(name, redis.url, LongPodHistory)
         stack.callback(pool.close)
-        pool.history.close()
-        pool.history = LongPodHistory(pool.namespace)
         usercode.write(pool, TASKS)
         pool.apply(**{"template": usercode.template(), **spec})
         caller = Caller(pool, [arrival for arrival in plan.arrivals if arrival.pool == number])
