@@ -74,6 +74,15 @@ test-faults: machine ## every story of a fault on the real cluster, over an hour
 	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
+soak: machine ## random load and random faults for half an hour, then nothing may be left: make soak MINUTES=60 SEED=7
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) hack/test.py soak
+
+bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst, growth); SHORT=1: few tries
+	@$(PY) -m benchmarks $(NAME) $(if $(SHORT),--short)
+
+benchmarks-page: env ## draw docs/benchmarks.md's tables and plots from benchmarks/results/*.json
+	@$(PY) -m benchmarks.page
+
 crd: env ## generate crds/, the chart's copy and what depends on them: the chart's schema, docs/crd.md
 	@$(PY) -m hack.generate_crd
 	@$(PY) -m hack.generate_chart

@@ -4,6 +4,7 @@
     python hack/test.py e2e        some steps only, with what they need
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
     python hack/test.py faults faults-input two-nodes    every story of a fault; FAULTS=FILE keeps what came of each
+    MINUTES=30 SEED=7 python hack/test.py soak    random load and random faults for half an hour, then rest
     python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
@@ -78,6 +79,12 @@ STEPS = (
         needs=("images",),
         by_name_only=True,
     ),
+    Step(
+        "soak",
+        (*CLUSTER_TOOL, "exec", "--", str(BIN / "python"), "-m", "tests.soak"),
+        needs=("images",),
+        by_name_only=True,
+    ),
     Step("second-node", (*CLUSTER_TOOL, "up", "--nodes", "2"), needs=("programs",), by_name_only=True),
     Step("both-images", (*CLUSTER_TOOL, "images"), needs=("second-node",), by_name_only=True),
     Step("two-nodes", on_cluster("-m", "two_nodes", *E2E), needs=("both-images",), by_name_only=True),
@@ -95,7 +102,12 @@ def wanted(names: list[str]) -> list[Step]:
 
 def run(step: Step) -> bool:
     """Run one step to its end; Ctrl-C reaches it as well as this program."""
-    return subprocess.run(step.command, cwd=ROOT, env={**os.environ, **TEST_CLUSTER}, check=False).returncode == 0
+    with subprocess.Popen(step.command, cwd=ROOT, env={**os.environ, **TEST_CLUSTER}) as process:
+        try:
+            return process.wait() == 0
+        except KeyboardInterrupt:
+            process.wait()  # it removes what it has made and says what came of it so far
+            raise
 
 
 def main() -> None:

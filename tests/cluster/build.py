@@ -12,19 +12,20 @@ from tests.cluster import long_command
 from tests.cluster.console import ClusterError, Progress, say
 from tests.cluster.locks import exclusive
 from tests.cluster.paths import cache
-from tests.cluster.programs import PROGRAMS, Program
+from tests.cluster.programs import ON_DEMAND, PROGRAMS, Program
 
 GO = (1, 26)
 _LONGEST_BUILD = 3 * 3600.0  # seconds
 
 
 def build(names: Iterable[str]) -> None:
-    """Build what is missing of these programs (of all, without names)."""
+    """Build what is missing of these programs (of the cluster's, without names)."""
+    known = PROGRAMS | ON_DEMAND
     chosen = list(names) or list(PROGRAMS)
-    unknown = [name for name in chosen if name not in PROGRAMS]
+    unknown = [name for name in chosen if name not in known]
     if unknown:
-        raise ClusterError(f"no program is called {', '.join(unknown)}: choose from {', '.join(PROGRAMS)}")
-    programs = [PROGRAMS[name] for name in chosen]
+        raise ClusterError(f"no program is called {', '.join(unknown)}: choose from {', '.join(known)}")
+    programs = [known[name] for name in chosen]
     if all(p.built.exists() for p in programs):
         return
     folder = cache() / "programs"

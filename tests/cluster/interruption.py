@@ -27,9 +27,7 @@ def kill(paths: ClusterPaths, name: str) -> None:
 
 def start(paths: ClusterPaths, *names: str) -> None:
     """Start components that have ended; returns when the cluster is usable again, its nodes Ready."""
-    paths.wanted_back.mkdir(exist_ok=True)
-    for name in names:
-        (paths.wanted_back / name).touch()
+    want_back(paths, *names)
     for name in names:
         _until(paths, name, running=True)
     deadline = time.monotonic() + _USABLE_WITHIN
@@ -37,6 +35,13 @@ def start(paths: ClusterPaths, *names: str) -> None:
         if time.monotonic() > deadline:
             raise ClusterError(f"cluster {paths.name} after the return of {', '.join(names)}: {'; '.join(found)}")
         time.sleep(0.5)
+
+
+def want_back(paths: ClusterPaths, *names: str) -> None:
+    """Have components that have ended started again; does not wait for it."""
+    for name in names:
+        paths.wanted_back.mkdir(exist_ok=True)
+        (paths.wanted_back / name).touch()
 
 
 def cut_power(paths: ClusterPaths, node: Node) -> None:

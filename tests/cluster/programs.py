@@ -1,4 +1,4 @@
-"""Which programs the cluster consists of: versions from their go.mod files, and where their builds are kept."""
+"""The cluster's programs, and more on demand: versions from their go.mod files, and where their builds are kept."""
 
 import hashlib
 import os
@@ -56,6 +56,7 @@ class Program:
 
 _KUBERNETES_VERSION = "k8s.io/component-base/version"
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_KEDA = "github.com/kedacore/keda/v2"
 
 PROGRAMS = {
     program.name: program
@@ -98,11 +99,24 @@ PROGRAMS = {
         Program("pause", "pynenc.org/cluster/programs/pause", {"pause": "."}),
     )
 }
+# No part of the cluster, and built by name only: what benchmarks measure against, and nodes that only seem to be.
+ON_DEMAND = {
+    program.name: program
+    for program in (
+        Program(
+            "keda",
+            _KEDA,
+            {name: f"{_KEDA}/cmd/{name}" for name in ("operator", "adapter")},
+            stamps=(f"{_KEDA}/version.Version={{version}}",),
+        ),
+        Program("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    )
+}
 
 
 def command(name: str) -> Path:
     """The path of a built command such as `kubectl`."""
-    for program in PROGRAMS.values():
+    for program in (PROGRAMS | ON_DEMAND).values():
         if name in program.commands:
             path = program.built / name
             if not path.exists():
@@ -114,7 +128,7 @@ def command(name: str) -> Path:
 
 
 def search_path(*programs: str) -> str:
-    """A PATH with the commands of these programs (of all, without names) before the machine's own."""
+    """A PATH with the commands of these programs (of the cluster's, without names) before the machine's own."""
     folders = [str(PROGRAMS[name].built) for name in programs or PROGRAMS]
     system = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     inherited = os.environ.get("PATH", "").split(":")

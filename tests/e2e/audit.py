@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.paths import ClusterPaths
 
 MARK = "audit-mark"
+READS = frozenset({"get", "list", "watch"})
 
 type Json = dict[str, Any]
 
@@ -52,7 +54,19 @@ class Audit:
                 continue
             if namespace is not None and target.get("namespace") != namespace:
                 continue
-            resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
-            dry_run = " (dry run)" if "dryRun=All" in entry["requestURI"] else ""
-            counts[entry["verb"] + dry_run, resource or entry["requestURI"]] += 1
+            counts[_what(entry)] += 1
         return counts
+
+    def granted(self, verb: str, resource: str, namespace: str) -> list[float]:
+        """When the API server had done what was asked of it (Unix seconds), by whomever, in order."""
+        entries = (e for e in _entries(self._log, self._begin) if e.get("objectRef", {}).get("namespace") == namespace)
+        done = (e for e in entries if _what(e) == (verb, resource) and e["responseStatus"]["code"] < 300)
+        return sorted(datetime.fromisoformat(entry["stageTimestamp"]).timestamp() for entry in done)
+
+
+def _what(entry: Json) -> tuple[str, str]:
+    """Verb and resource of a request."""
+    target = entry.get("objectRef", {})
+    resource = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
+    dry_run = " (dry run)" if "dryRun=All" in entry["requestURI"] else ""
+    return entry["verb"] + dry_run, resource or entry["requestURI"]

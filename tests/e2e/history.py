@@ -4,7 +4,8 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from tests.e2e.kubernetes import PATIENCE
 
 type Json = dict[str, Any]
 
-LONGEST = 1800  # seconds that the watch lasts
+LONGEST = 7200  # seconds that the watch lasts: longer than any run, as what has not changed for long can't be resumed
+WORKERS = f"{labels.MANAGED_BY}={labels.MANAGED_BY_US}"
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,10 @@ class Seen:
 
 
 class PodHistory:
-    """What a namespace's worker pods have been since this was made."""
+    """What a namespace's worker pods have been since this was made; `chosen` selects others."""
 
-    def __init__(self, namespace: str) -> None:
-        selector = f"{labels.MANAGED_BY}%3D{labels.MANAGED_BY_US}"
-        self._path = f"/api/v1/namespaces/{namespace}/pods?watch=true&timeoutSeconds={LONGEST}&labelSelector={selector}"
+    def __init__(self, namespace: str, chosen: str = WORKERS) -> None:
+        self._path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={urllib.parse.quote(chosen, safe='')}"
         self._version = ""  # the resourceVersion of what was seen last
         self._closing = threading.Event()
         self._seen: list[Seen] = []
@@ -83,30 +84,30 @@ class PodHistory:
                 assert left > 0, f"not within {seconds:.0f} s: {what}"
                 self._news.wait(left)
 
-    def peak(self) -> int:
-        """The most pods that were live at a time."""
-        live: set[str] = set()
-        peak = 0
-        for seen in self.all():
-            (live.add if seen.live else live.discard)(seen.uid)
-            peak = max(peak, len(live))
-        return peak
+    def peak(self, *, since: int = 0) -> int:
+        """The most pods that were live at a time, of the versions from number `since` on."""
+        return max((len(live) for live in crowds(self.all()[since:])), default=0)
 
     def uids(self) -> set[str]:
         return {seen.uid for seen in self.all()}
 
     def interrupted(self) -> list[str]:
         """Pods that were deleted after their first report and before they said that they had drained."""
+        return [str(seen) for seen in self.interruptions()]
+
+    def interruptions(self) -> list[Seen]:
+        """The same as they were seen first when they were being deleted."""
         first: dict[str, Seen] = {}
         for seen in self.all():
             if seen.terminating:
                 first.setdefault(seen.uid, seen)
         drained = contract.WorkerState.DRAINED
-        return [str(s) for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
+        return [s for s in first.values() if s.state and not (s.state == drained and s.asked == s.answer)]
 
     def _begin(self) -> subprocess.Popen[str]:
         since = f"&resourceVersion={self._version}" if self._version else ""
-        command = ["kubectl", "get", "--raw", self._path + since]
+        watched = f"{self._path}&watch=true&timeoutSeconds={LONGEST}{since}"
+        command = ["kubectl", "get", "--raw", watched]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def _read(self) -> None:
@@ -130,6 +131,17 @@ class PodHistory:
                 self._version = event["object"]["metadata"]["resourceVersion"]
                 self._seen.append(_seen(event["type"], event["object"]))
             self._news.notify_all()
+
+
+def crowds(history: Iterable[Seen]) -> Iterator[list[Seen]]:
+    """The live pods after each version."""
+    live: dict[str, Seen] = {}
+    for seen in history:
+        if seen.live:
+            live[seen.uid] = seen
+        else:
+            live.pop(seen.uid, None)
+        yield [*live.values()]
 
 
 def _seen(kind: str, pod: Json) -> Seen:

@@ -40,6 +40,12 @@ def get(*arguments: str) -> Json:
     return found
 
 
+def is_true(found: Json, condition: str) -> bool:
+    """Whether an object says of itself that a condition holds."""
+    conditions = found.get("status", {}).get("conditions", ())
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
+
+
 def read(path: str) -> Json:
     """GET an object or a list as the administrator: for what is asked often, where a kubectl would be dear."""
     server, context = _administrator()

@@ -66,7 +66,7 @@ def texts_of(namespace: str) -> dict[str, str]:
         name = pod["metadata"]["name"]
         texts[f"log of {name}"] = told("kubectl", "logs", name, "--all-containers", "-n", namespace, AT_MOST)
         if pod["status"].get("phase") == "Running":
-            texts[f"metrics of {name}"] = _page(pod["status"].get("podIP", ""), METRICS_PORT)
+            texts[f"metrics of {name}"] = page(pod["status"].get("podIP", ""), METRICS_PORT)
     return {f"{namespace}: {what}": text for what, text in texts.items()}
 
 
@@ -78,11 +78,11 @@ def operators(began: float) -> dict[str, str]:
     for pod in OPERATOR.pods().values():
         name = pod["metadata"]["name"]
         texts[f"log of {name}"] = told("kubectl", "logs", name, f"--since-time={since}", *here, AT_MOST)
-        texts[f"metrics of {name}"] = _page(pod["status"].get("podIP", ""), OPERATORS_PORT)
+        texts[f"metrics of {name}"] = page(pod["status"].get("podIP", ""), OPERATORS_PORT)
     return texts
 
 
-def _page(address: str, port: int) -> str:
+def page(address: str, port: int) -> str:
     """/metrics of a pod; nothing where nobody answers."""
     with (
         contextlib.suppress(OSError, http.client.HTTPException),

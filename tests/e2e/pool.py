@@ -62,12 +62,15 @@ def remove(namespace: str) -> None:
 class Pool:
     """The runner `reports` of a namespace of its own."""
 
-    def __init__(self, name: str, redis_url: str = "") -> None:
-        """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run."""
+    def __init__(self, name: str, redis_url: str = "", watch: Callable[[str], PodHistory] = PodHistory) -> None:
+        """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run.
+
+        `watch` begins the history of the namespace's pods.
+        """
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
         self.began = time.time()
         create_namespace(self.namespace)
-        self.history = PodHistory(self.namespace)
+        self.history = watch(self.namespace)
         self._redis_url = redis_url or "redis://redis:6379"  # as the workers know it
         self.queue = TaskQueue(redis_url or f"redis://redis.{self.namespace}.svc:6379")
         if not redis_url:

@@ -5,12 +5,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from tests.cluster.node import NODE
 from tests.e2e import usercode
 from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import wait_until
@@ -19,13 +17,6 @@ from tests.e2e.release import OPERATOR
 from tests.integration.redis_server import RedisServer
 
 WORKERS = 10
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis beside the cluster's pods, in the node's network, that outlives its stops with what it holds."""
-    with RedisServer.running(tmp_path, NODE.ip) as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -44,15 +42,8 @@ ODD_URLS = {
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis beside the cluster's pods, with a password of odd characters."""
-    with RedisServer.running(tmp_path, NODE.ip) as server:
-        yield server
-
-
-@pytest.fixture
 def pool(make_pool: MakePool, redis: RedisServer) -> Pool:
-    """A pool on that Redis, whose URL is in a Secret."""
+    """A pool on a Redis with a password of odd characters, whose URL is in a Secret."""
     pool = make_pool(redis.url)
     with Redis.from_url(redis.url) as administrator:
         administrator.acl_setuser("worker", enabled=True, passwords=[f"+{PASSWORD}"], categories=["+@all"], keys=["*"])
@@ -76,7 +67,7 @@ def process(namespace: str, pod: str) -> dict[str, list[str]]:
 def test_operator_and_workers_run_as_nobody_with_no_capabilities_on_a_file_system_they_can_not_write(
     pool: Pool,
 ) -> None:
-    pool.apply(minReplicas=1, backend={"redis": {"urlFrom": SOURCE}})
+    pool.apply(minReplicas=1, maxReplicas=1, backend={"redis": {"urlFrom": SOURCE}})
     pool.enqueue(*(("short", 0.5, f"s{n}") for n in range(4)))
     pool.until_succeeded()
     pods = [(pool.namespace, "reports-0")]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cluster import interruption
-from tests.cluster.node import NODE, Node, nodes, nodes_of
+from tests.cluster.node import Node, nodes, nodes_of
 from tests.cluster.paths import ClusterPaths
 from tests.e2e import usercode
 from tests.e2e.audit import Audit
@@ -45,10 +45,9 @@ def operator(operator: None) -> None:  # noqa: ARG001
 
 
 @pytest.fixture
-def pool(make_pool: MakePool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+def pool(make_pool: MakePool, redis: RedisServer) -> Pool:
     """A pool whose Redis is no pod, but a process in the nodes' network."""
-    with RedisServer.running(tmp_path_factory.mktemp("redis"), NODE.ip) as redis:
-        yield make_pool(redis.url)
+    return make_pool(redis.url)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster import build
 from tests.cluster.console import ClusterError
-from tests.cluster.programs import PROGRAMS
+from tests.cluster.programs import ON_DEMAND, PROGRAMS
 
 GOOD = """
 case "$1" in
@@ -47,6 +47,13 @@ def test_a_built_program_is_kept_and_not_built_again(bin_folder: Path) -> None:
     go(bin_folder, "exit 1")
     build.build(["etcd"])
     assert left() == []
+
+
+def test_a_program_on_demand_is_built_by_name_only(bin_folder: Path) -> None:
+    go(bin_folder, GOOD)
+    build.build(["kwok"])
+    assert (ON_DEMAND["kwok"].built / "kwok").read_text() == "program\n"
+    assert not PROGRAMS["etcd"].built.exists()
 
 
 def test_missing_go_is_an_error_with_the_mend(bin_folder: Path) -> None:

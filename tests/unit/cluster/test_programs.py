@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import programs
+from tests.cluster import programs, setup
 from tests.cluster.console import ClusterError
 from tests.cluster.paths import DEFINITIONS, ClusterPaths
-from tests.cluster.programs import PROGRAMS, Program, command, search_path
+from tests.cluster.programs import ON_DEMAND, PROGRAMS, Program, command, search_path
 
 
 @pytest.fixture
@@ -29,6 +29,12 @@ def test_versions_are_those_of_the_go_mod_files() -> None:
         "coredns": "1.15.0",
         "pause": "1",
     }
+
+
+def test_what_is_built_on_demand_is_no_part_of_the_cluster() -> None:
+    assert {name: program.version for name, program in ON_DEMAND.items()} == {"keda": "2.21.0", "kwok": "0.8.0"}
+    assert not ON_DEMAND.keys() & PROGRAMS.keys()
+    assert not any(program.key in setup.current_versions() for program in ON_DEMAND.values())
 
 
 def test_kubernetes_is_stamped_with_its_version() -> None:

@@ -1,0 +1,1 @@
+"""What the operator costs and how fast it is, measured beside KEDA on the same cluster: `make bench NAME=reaction`."""

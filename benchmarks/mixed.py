@@ -1,0 +1,151 @@
+"""Long and short tasks together: whether the long ones are left alone, how soon all is done, what the pods cost."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import keda, ours, stock
+from benchmarks.bench import Json, Run
+from benchmarks.results import Goal, Results
+from benchmarks.scaled import DEFAULT, TUNED, ScaledJob, ScaledObject
+from benchmarks.setups import Pools, Setup, pools
+from tests.e2e.taskqueue import Task
+
+WHAT = "Long and short tasks enqueued at once, at most 10 pods of one thread: executions, time, pod-seconds."
+OURS, JOBS = "ours", "keda jobs"
+GIVEN_UP = 600.0  # seconds after which a set-up that is not done is told as such
+LOOK = 0.5
+
+
+@dataclass(frozen=True)
+class Load:
+    """So many long and short tasks."""
+
+    long: int
+    long_seconds: float
+    short: int
+    short_seconds: float
+
+    @property
+    def name(self) -> str:
+        """As the results call it."""
+        return f"{self.long} x {self.long_seconds:g} s and {self.short} x {self.short_seconds:g} s"
+
+    @property
+    def seconds(self) -> float:
+        """What the tasks take, if each runs once."""
+        return self.long * self.long_seconds + self.short * self.short_seconds
+
+    def tasks(self) -> list[Task]:
+        """The tasks in the order of their calls: the long ones spread among the short ones."""
+        every = (self.long + self.short) // self.long
+        found: list[Task] = []
+        for number in range(self.long):
+            found.append(("long", self.long_seconds, f"long-{number:02}"))
+            found += [self._short(n) for n in range(number * (every - 1), (number + 1) * (every - 1))]
+        return found + [self._short(n) for n in range(self.long * (every - 1), self.short)]
+
+    def _short(self, number: int) -> Task:
+        return ("short", self.short_seconds, f"short-{number:03}")
+
+
+WHOLE = (Load(6, 90, 14, 2), Load(4, 40, 200, 0.5))
+SHORT = (Load(2, 10, 6, 1),)
+MAKERS: dict[str, Callable[[Pools, str], Setup]] = {
+    OURS: lambda make, name: ours.Ours(make.make(name)),
+    TUNED.name: lambda make, name: ScaledObject(make.make(name, stock.SELECTOR), TUNED),
+    DEFAULT.name: lambda make, name: ScaledObject(make.make(name, stock.SELECTOR), DEFAULT),
+    JOBS: lambda make, name: ScaledJob(make.make(name, stock.SELECTOR), JOBS),
+}
+
+
+def measure(run: Run) -> None:
+    """Each load by each set-up, one after the other, each in a namespace of its own."""
+    loads = SHORT if run.short else WHOLE
+    with keda.running():
+        run.say("KEDA answers")
+        for place, load in enumerate(loads):
+            for number, (name, maker) in enumerate(MAKERS.items()):
+                with pools() as make:
+                    setup = maker(make, f"mixed-{place}-{number}")
+                    run.results.settings[name] = setup.settings
+                    setup.start()
+                    found = one_try(setup, load, until=60.0 if run.short else GIVEN_UP)
+                    run.results.add(f"{name}, {load.name}", side=name, load=load.name, **found)
+                    setup.stop()
+                run.say(f"{load.name}, {name}: {told(found)}")
+
+
+def one_try(setup: Setup, load: Load, until: float) -> Json:
+    """Call all tasks at zero pods; what became of them, and how long the pods were there, until the last was gone."""
+    tasks, pool = load.tasks(), setup.pool
+    began = time.monotonic()
+    pool.enqueue(*tasks)
+    while pool.queue.succeeded() < len(tasks) and time.monotonic() - began < until:
+        time.sleep(LOOK)
+    done, took = pool.queue.succeeded(), time.monotonic() - began
+    used = setup.pod_seconds()  # until all was done: what a set-up keeps afterwards is told apart
+    while setup.live() and time.monotonic() - began < until:
+        time.sleep(LOOK)
+    gone = not setup.live()
+    times = Counter(pool.queue.executions())
+    return {
+        "done": done,
+        "tasks": len(tasks),
+        "all done": round(took, 1) if done >= len(tasks) else None,
+        "executions per task": round(sum(times.values()) / len(tasks), 3),
+        "executions of a long task, at most": max(times[name] for kind, _, name in tasks if kind == "long"),
+        "pods": len(pool.history.uids()),
+        "pod-seconds until done": round(used, 1),
+        "pod-seconds": round(setup.pod_seconds(), 1),
+        "pod-seconds not of use": round(setup.pod_seconds() - load.seconds, 1),
+        "at zero after": round(time.monotonic() - began, 1) if gone else None,
+    }
+
+
+def told(found: Json) -> str:
+    """A try in a line."""
+    when = f"{found['all done']} s" if found["all done"] else "NOT DONE"
+    return (
+        f"{found['done']} of {found['tasks']} done, {when}, {found['executions per task']} executions a task, "
+        f"{found['pod-seconds']} pod-seconds"
+    )
+
+
+def by_load(results: Results) -> dict[str, dict[str, Json]]:
+    """The try of each side, by load."""
+    found: dict[str, dict[str, Json]] = {}
+    for each in results.tries:
+        found.setdefault(each["load"], {})[each["side"]] = each
+    return found
+
+
+def goals(results: Results) -> list[Goal]:
+    """Those of issue 7, for each load."""
+    found: list[Goal] = []
+    for load, by in by_load(results).items():
+        mine, peers = by.get(OURS, {}), [each for name, each in by.items() if name != OURS]
+        executions = mine.get("executions per task")
+        found.append(Goal(f"{load}: executions per task", 1.0, executions))
+        for what, unit in (("all done", "s"), ("pod-seconds", "s")):
+            limits = [float(each[what]) for each in peers if each[what] is not None and each["all done"] is not None]
+            limit = min(limits, default=mine.get(what) or 0.0)  # no peer was done: ours has to be
+            found.append(Goal(f"{load}: {what}, the least of all", limit, mine.get(what), unit=unit))
+    return found
+
+
+def ratios(results: Results) -> Json:
+    """By load, the peers' figures over ours; nothing where one was not done."""
+    found: Json = {}
+    for load, by in by_load(results).items():
+        mine = by.get(OURS, {})
+        found[load] = {
+            name: {
+                what: round(each[what] / mine[what], 2) if each[what] and mine.get(what) else None
+                for what in ("all done", "pod-seconds", "executions per task")
+            }
+            for name, each in by.items()
+            if name != OURS
+        }
+    return found

@@ -1,0 +1,90 @@
+"""Make docs/benchmarks.md's tables and plots from benchmarks/results/*.json: `make benchmarks-page`.
+
+python -m benchmarks.page
+"""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks import plots
+from benchmarks.results import ROOT, WHOLE
+
+type Json = dict[str, Any]
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+PLOTS = ROOT / "docs" / "benchmarks"
+BEGIN, END = "<!-- what `make benchmarks-page` writes begins -->\n", "<!-- it ends -->\n"
+PLACES = ("p50", "p90", "p99", "max")
+HEADS = {"p50": "median", "p90": "90 %", "p99": "99 %", "max": "most"}
+
+
+def section(result: Json) -> str:
+    """All of one benchmark."""
+    machine = result["machine"]
+    where = (
+        f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+        f"load {machine['load_before']} just before"
+    )
+    whole = "" if result["complete"] else " **It did not come to its end.**"
+    lines = [
+        f"## {result['name'].capitalize()}",
+        result["what"],
+        f"`make bench NAME={result['name']}`, {result['begun']} to {result['ended']}; {where}.{whole}",
+        "",
+        f"![each try of {result['name']}](benchmarks/{result['name']}.svg)",
+        "",
+        *_goals(result["goal"]),
+        "",
+        *_figures(result),
+        "",
+        *(f"- {remark}" for remark in result["remarks"]),
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _goals(goals: list[Json]) -> Iterator[str]:
+    yield "| goal | limit | measured | met |"
+    yield "| --- | ---: | ---: | --- |"
+    for goal in goals:
+        bound = "at least" if goal["at_least"] else "at most"
+        value = "not measured" if goal["value"] is None else f"{number(goal['value'])} {goal['unit']}".strip()
+        limit = f"{bound} {number(goal['limit'])} {goal['unit']}".strip()
+        yield f"| {goal['what']} | {limit} | {value} | {'yes' if goal['met'] else '**no**'} |"
+
+
+def _figures(result: Json) -> Iterator[str]:
+    """A row for each set-up and drawn value."""
+    yield f"| set-up | value | tries | {' | '.join(HEADS[place] for place in PLACES)} |"
+    yield f"| --- | --- | ---: |{' ---: |' * len(PLACES)}"
+    for setup, values in result["summary"].items():
+        for value, title in plots.PANELS[result["name"]].items():
+            if found := values.get(value):
+                figures = " | ".join(number(found[place]) for place in PLACES)
+                yield f"| {setup} | {title} | {found['n']} | {figures} |"
+
+
+def number(value: float) -> str:
+    """With three digits, as more of them are chance."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def page(text: str, results: list[Json]) -> str:
+    """The page with its tables made anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + "\n".join(section(result) for result in results) + END + after
+
+
+def main() -> None:
+    """Write the page and the plots."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    results = plots.read(WHOLE)
+    for result in results:
+        plots.write(result, PLOTS)
+    PAGE.write_text(page(PAGE.read_text(), results))
+    print(f"written to {PAGE.relative_to(ROOT)}: {', '.join(result['name'] for result in results) or 'no result yet'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The page of benchmarks, made of results."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import page, plots
+from benchmarks.results import Goal, Results
+
+MACHINE = {"cores": 2, "cpu": "A Processor", "memory_gib": 24.1, "kernel": "6.18", "load_before": 0.1}
+
+
+@pytest.fixture
+def result() -> plots.Json:
+    results = Results("reaction", "How fast.")
+    for seconds in (0.1, 0.12, 0.3):
+        results.add("ours", created=seconds)
+    results.add("keda default", created=14.0)
+    results.add("keda tuned", created=None)
+    goals = [Goal("median", 0.15, 0.12, unit="s"), Goal("times faster", 20, None, at_least=True)]
+    return results.to_json(MACHINE, goals, {}, complete=True)
+
+
+def test_goals_and_figures_stand_in_tables(result: plots.Json) -> None:
+    text = page.section(result)
+    assert "| median | at most 0.15 s | 0.12 s | yes |" in text
+    assert "| times faster | at least 20 | not measured | **no** |" in text
+    assert "| ours | enqueue to pod created, s | 3 | 0.12 | 0.264 | 0.296 | 0.3 |" in text
+    assert "2 cores (A Processor), 24.1 GiB" in text
+
+
+def test_a_run_that_did_not_end_is_told(result: plots.Json) -> None:
+    assert "did not come to its end" not in page.section(result)
+    assert "did not come to its end" in page.section({**result, "complete": False})
+
+
+def test_what_others_wrote_on_the_page_stays(result: plots.Json) -> None:
+    once = page.page(f"# Benchmarks\n{page.BEGIN}old\n{page.END}after\n", [result])
+    assert once.startswith("# Benchmarks\n")
+    assert once.endswith("after\n")
+    assert "old" not in once
+    assert page.page(once, [result]) == once
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.12345, "0.123"), (14, "14"), (1234.5, "1234"), (0.00049, "0.00049")])
+def test_three_digits_are_enough(value: float, text: str) -> None:
+    assert page.number(value) == text
+
+
+def test_the_same_result_is_the_same_picture(result: plots.Json, tmp_path: Path) -> None:
+    first, second = (plots.write(result, tmp_path / name).read_bytes() for name in ("first", "second"))
+    assert first == second
+    assert b"keda default" in first
+    assert b"<dc:date>" not in first
+
+
+def test_the_page_has_a_place_for_the_tables() -> None:
+    before, _, after = page.PAGE.read_text().partition(page.BEGIN)
+    assert before.startswith("# Benchmarks\n")
+    assert after.count(page.END) == 1
