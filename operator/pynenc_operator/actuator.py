@@ -8,7 +8,7 @@ on. A conflict is no error: the world has moved, and the next look decides on wh
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import batched, count, islice
+from itertools import batched, count
 from typing import Any, Final
 
 from pynenc_operator import labels
@@ -87,22 +87,39 @@ class Actuator:
             return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
-        """Create in batches of 1, 2, 4 ..., none after one that failed: a refusal is met once, not N times.
+        """Create one at first, and one more at a time with each that is made; none after one that failed.
 
-        No batch is larger than what can be written at a time, so that other runners' writes come in between.
+        So a refusal is met once, not N times. At most as many as can be written at a time are under way, so that other
+        runners' writes come in between.
         """
         if wanted > MOST_CREATED:
             wanted, outcome.more = MOST_CREATED, True
         free = (name for name in _ordinals(key.name) if name not in in_use)
-        batch = 1
-        while wanted > 0 and outcome.refusal is None and not outcome.stale:
-            names = list(islice(free, min(batch, wanted)))
-            made = await asyncio.gather(*(self._create_one(key, runner, name, outcome) for name in names))
-            pods = [pod for pod in made if pod is not None]
-            outcome.pods += pods
-            outcome.created += [pod["metadata"]["name"] for pod in pods]
-            wanted -= len(pods)
-            batch = min(2 * batch, CONCURRENT_WRITES)
+        made: dict[str, Json | None] = {}  # by name, in the order in which they were begun
+        under_way: set[asyncio.Task[bool]] = set()
+        at_a_time = 1
+
+        async def create(name: str) -> bool:
+            made[name] = await self._create_one(key, runner, name, outcome)
+            return made[name] is not None
+
+        try:
+            while True:
+                while wanted > 0 and len(under_way) < at_a_time and not (outcome.refusal or outcome.stale):
+                    name, wanted = next(free), wanted - 1
+                    made[name] = None
+                    under_way.add(asyncio.create_task(create(name)))
+                if not under_way:
+                    break
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                new = sum(task.result() for task in done)
+                at_a_time = min(at_a_time + new, CONCURRENT_WRITES)
+                wanted += len(done) - new  # somebody else's name: the next one
+        finally:
+            for task in under_way:
+                task.cancel()
+        outcome.pods += [pod for pod in made.values() if pod is not None]
+        outcome.created += [name for name, pod in made.items() if pod is not None]
 
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
         async with self._writes:

@@ -8,8 +8,8 @@ import asyncio
 import logging
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, Final, cast
 
 import aiohttp
 import kopf
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # The API server sends a bookmark every minute or so: a watch that brings nothing for longer is begun again.
 SILENT_SECONDS: Final = 70.0
+IDLE_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 15.0
 _LOGIN_SECONDS: Final = 30.0
 
@@ -134,6 +135,19 @@ class _RelaxedConnection(kopf.ConnectionInfo):
         return context
 
 
+class _NoEssence(kopf.DiffBaseStorage):
+    """What kopf compares an object with to find out what has changed: nobody here asks, and it is a deep copy."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:  # noqa: ARG002
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, *, body: kopf.Body) -> None:  # noqa: ARG002
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing: kopf is to write nothing."""
+
+
 async def _as_coroutine[T](awaitable: Awaitable[T]) -> T:
     return await awaitable
 
@@ -149,5 +163,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 5
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = (1, 1, 2, 3, 5)
+    # How long each object's last event is held, with a task: by default for 5 s, which after a list are all there are.
+    settings.queueing.idle_timeout = IDLE_SECONDS
+    settings.persistence.diffbase_storage = _NoEssence()
     settings.process.ultimate_exiting_timeout = None  # its end is no reason to kill this process
     return settings

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
+from zlib import crc32
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class WorkQueue[K: Hashable]:
         """
         if pause is None or pause < 1:
             return pause
-        now, step = self._monotonic(), hash(key) % STEPS_A_SECOND / STEPS_A_SECOND
+        now, step = self._monotonic(), crc32(repr(key).encode()) % STEPS_A_SECOND / STEPS_A_SECOND
         return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
     async def _take(self) -> K:

@@ -15,6 +15,7 @@ from tests.unit.operator.builders import idle
 SEEN = Observation(pods=(), depth=QueueDepth(0, 0), template="t")
 DECISION = Decision(0, Reason.NOT_NEEDED)
 FACTS = Facts(template_valid=True)
+PROBLEM = Problem("X", "x")
 
 
 def test_without_pods_and_work_it_rests() -> None:
@@ -56,7 +57,9 @@ def test_with_something_to_do_it_does_not(decision: Decision) -> None:
     [
         Facts(),
         Facts(template_valid=False),
-        *(replace(FACTS, **{name: Problem("X", "x")}) for name in ("broker", "template", "name_taken")),
+        replace(FACTS, broker=PROBLEM),
+        replace(FACTS, template=PROBLEM),
+        replace(FACTS, name_taken=PROBLEM),
     ],
 )
 def test_with_a_problem_it_does_not(facts: Facts) -> None:

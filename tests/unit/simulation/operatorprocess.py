@@ -101,7 +101,7 @@ class OperatorProcess:
 
     def _pod_event(self, event: Json) -> None:
         if not self._task.done() and self._pods.apply_event(event, self._run.now()):
-            self._queue.add_after(self._key, DEBOUNCE_SECONDS)
+            self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
 
     def _runner_event(self, event: Json) -> None:
         if not self._task.done():

@@ -17,7 +17,7 @@ from tests.unit.simulation.seeds import Result, run_seed
 
 type Json = dict[str, Any]
 
-SEEDS: Final = 2000
+SEEDS: Final = 4000
 
 
 def first_problem(moment: worstmoments.Moment) -> Result | None:

@@ -37,7 +37,8 @@ def a_pin_to_and_fro(rng: random.Random) -> Scenario:
         arrivals=loads.stream(rng.uniform(3, 12), rng.uniform(0.05, 0.3), until=at),
         spec={"maxReplicas": 5, "replicas": 5, "idleTimeoutSeconds": 5},
         spec_changes=(*changes, (at, {"replicas": None})),
-        timing=Timing(report=(0.3, 0.5), podinfo=(0.1, 0.2), watch=(0.0, 0.05), pickup=(0.0, 0.1)),
+        # The watch is as late as workers' reports are, so that the operator decides on what is no longer so.
+        timing=Timing(report=(0.3, 0.5), podinfo=(0.1, 0.2), watch=(0.2, 0.25), pickup=(0.0, 0.1)),
     )
 
 
