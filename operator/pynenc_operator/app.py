@@ -157,9 +157,11 @@ class App:
             return pause
 
         gap = asyncio.Event()
-        queue = self._queue = WorkQueue(look, workers=WORKERS, expected=(KubeError, SpecInvalid))
+        queue = self._queue = WorkQueue(
+            look, workers=WORKERS, expected=(KubeError, SpecInvalid), on_work=self._metrics.worked
+        )
         self._table = reconciler.table
-        self._metrics.queued.set_function(lambda: len(queue))
+        self._metrics.queued.set_function(lambda: queue.depth)
 
         def pod_changed(event: Json) -> None:
             if key := pods.apply_event(event, self._clock.now()):

@@ -16,7 +16,21 @@ FAMILIES: Final = {
     for family in (
         Family("build_info", _G, "1; releases.", ("version", "python_version", "kopf_version", "pynenc_version")),
         Family("leader", _G, "1 while this replica leads."),
-        Family("workqueue_depth", _G, "Runners in the work queue."),
+        Family("workqueue_depth", _G, "Runners that are due and wait for their look."),
+        Family(
+            "workqueue_queue_duration_seconds",
+            _H,
+            "How long a runner that was due waited for its look; cause: event, or interval.",
+            ("cause",),
+            REQUEST_SECONDS,
+        ),
+        Family(
+            "reconcile_latency_seconds",
+            _H,
+            "From when a runner was due to the end of its look; cause: event, or interval.",
+            ("cause",),
+            REQUEST_SECONDS,
+        ),
         Family("reconciles", _C, "Looks at runners, by what came of them.", ("result",)),
         Family("reconcile_errors", _C, "Looks that failed and are tried again, by the error's class.", ("reason",)),
         Family("reconcile_duration_seconds", _H, "Duration of looks at runners.", (), REQUEST_SECONDS),
@@ -68,6 +82,8 @@ class OperatorMetrics:
 
         self.leader = gauge("leader")
         self.queued = gauge("workqueue_depth")
+        self._queue_seconds = histogram("workqueue_queue_duration_seconds")
+        self._latency = histogram("reconcile_latency_seconds")
         self._reconciles = counter("reconciles")
         self._reconcile_errors = counter("reconcile_errors")
         self._reconcile_seconds = histogram("reconcile_duration_seconds")
@@ -103,6 +119,11 @@ class OperatorMetrics:
         if error:
             self._reconcile_errors.labels(type(error).__name__).inc()
         self._reconcile_seconds.observe(seconds)
+
+    def worked(self, cause: str, waited: float, took: float) -> None:
+        """Take in how long a runner waited for its look once it was due, and until its end."""
+        self._queue_seconds.labels(cause).observe(waited)
+        self._latency.labels(cause).observe(took)
 
     def lagged(self, seconds: float) -> None:
         """Take in how late the event loop was."""

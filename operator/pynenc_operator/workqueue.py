@@ -1,19 +1,23 @@
 """A queue of keys: each at most once in it, and never worked on twice at a time.
 
 Whatever happens to a runner only puts its key in; the worker looks at everything anew. A key that comes
-in while it is being worked on waits its turn. A key that failed comes back with a growing pause.
+in while it is being worked on waits its turn. A key that failed comes back with a growing pause. What is
+new is taken before what is due by its interval alone, which is as it was in all likelihood.
 """
 
 import asyncio
 import contextlib
-import heapq
 import logging
 import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from zlib import crc32
+
+from pynenc_operator.duekeys import DueKeys
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +25,28 @@ FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 # Keys come back in this many groups: each is a burst of work, which must not hold up what comes in between.
 STEPS_A_SECOND: Final = 10
+# A key that is due by its interval goes before news again when it is overdue by this much: none starves.
+NEWS_AHEAD_SECONDS: Final = 1.0
+
+
+class Cause(StrEnum):
+    """Why a key is due."""
+
+    EVENT = "event"
+    INTERVAL = "interval"  # or again after a failure
+
+
 # Looks at a key; the seconds until it is due again, or None if only something new makes it due.
 type Work[K] = Callable[[K], Awaitable[float | None]]
+# Told of each look: why, the seconds from when it was due to its begin, and to its end.
+type WorkHook = Callable[[Cause, float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken[K]:
+    key: K
+    cause: Cause
+    due: float
 
 
 class WorkQueue[K: Hashable]:
@@ -34,46 +58,45 @@ class WorkQueue[K: Hashable]:
         *,
         workers: int,
         expected: type[Exception] | tuple[type[Exception], ...],
+        on_work: WorkHook = lambda _cause, _waited, _took: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`expected`: errors that the outside causes; others are bugs, and logged with their traceback."""
         self._work = work
         self._workers = workers
         self._expected = expected
+        self._on_work = on_work
         self._monotonic = monotonic
-        self._due: dict[K, float] = {}
-        self._heap: list[tuple[float, int, K]] = []
-        self._entries = 0
+        self._news: DueKeys[K] = DueKeys()
+        self._routine: DueKeys[K] = DueKeys()
         self._busy: set[K] = set()
         self._begun: dict[K, float] = {}  # when the latest look at each began
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._due) + len(self._busy)
+    @property
+    def depth(self) -> int:
+        """How many keys are due and not being looked at."""
+        now = self._monotonic()
+        return len({key for keys in (self._news, self._routine) for key in keys.until(now)} - self._busy)
 
     @property
     def overdue(self) -> float:
         """Seconds that the longest waiting key has been due; 0 while none is."""
-        waiting = [due for key, due in self._due.items() if key not in self._busy]
+        waiting = [found[0] for keys in (self._news, self._routine) if (found := keys.first(self._busy))]
         return max(0.0, self._monotonic() - min(waiting)) if waiting else 0.0
 
     def add(self, key: K) -> None:
-        """Make a key due at once."""
-        self.add_after(key, 0.0)
+        """Have a key that has news looked at now."""
+        self._put(self._news, key, 0.0)
 
     def add_soon(self, key: K, apart: float) -> None:
-        """Make a key due at once, or, where its latest look is younger than that, `apart` seconds after it began."""
-        self.add_after(key, max(0.0, self._begun.get(key, float("-inf")) + apart - self._monotonic()))
+        """The same, but, where its latest look is younger than that, `apart` seconds after it began."""
+        self._put(self._news, key, max(0.0, self._begun.get(key, float("-inf")) + apart - self._monotonic()))
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Make a key due in `seconds`, or sooner if it already is."""
-        due = self._monotonic() + seconds
-        if due >= self._due.get(key, float("inf")):
-            return
-        self._due[key] = due
-        if key not in self._busy:  # else it waits its turn
-            self._push(key)
+        """Have a key looked at in `seconds` even if nothing happens, or sooner if it already is."""
+        self._put(self._routine, key, seconds)
 
     async def run(self) -> None:
         """Work on keys until cancelled: one waits for what is due, and each look is a task of its own."""
@@ -81,18 +104,21 @@ class WorkQueue[K: Hashable]:
         async with asyncio.TaskGroup() as group:
             while True:
                 await places.acquire()
-                key = await self._take()
-                group.create_task(self._serve(key, places))
+                taken = await self._take()
+                group.create_task(self._serve(taken, places))
 
-    async def _serve(self, key: K, places: asyncio.Semaphore) -> None:
+    async def _serve(self, taken: _Taken[K], places: asyncio.Semaphore) -> None:
+        key, waited = taken.key, self._begun[taken.key] - taken.due
         pause = await self._attempt(key)
-        if pause is not None:
-            self.add_after(key, pause)
+        self._on_work(taken.cause, waited, self._monotonic() - taken.due)
         self._busy.discard(key)
         places.release()
-        if key in self._due:
-            self._push(key)
-        else:
+        first = self._news.put_back(key), self._routine.put_back(key)
+        if any(first):
+            self._changed.set()
+        if pause is not None:
+            self.add_after(key, pause)
+        if key not in self._news and key not in self._routine:
             del self._begun[key]  # nothing is to come: it is forgotten
 
     async def _attempt(self, key: K) -> float | None:
@@ -119,33 +145,29 @@ class WorkQueue[K: Hashable]:
         now, step = self._monotonic(), crc32(repr(key).encode()) % STEPS_A_SECOND / STEPS_A_SECOND
         return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
-    async def _take(self) -> K:
+    async def _take(self) -> _Taken[K]:
         while True:
-            key = self._next()
-            wait = None if key is None else self._due[key] - self._monotonic()
-            if key is not None and wait is not None and wait <= 0:
-                heapq.heappop(self._heap)
-                del self._due[key]
-                self._busy.add(key)
-                self._begun[key] = self._monotonic()
-                return key
             self._changed.clear()
+            now = self._monotonic()
+            found = self._next(now)
+            if found is not None and found.due <= now:
+                self._news.drop(found.key)
+                self._routine.drop(found.key)
+                self._busy.add(found.key)
+                self._begun[found.key] = now
+                return found
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(found.due - now if found else None):
                     await self._changed.wait()
 
-    def _next(self) -> K | None:
-        """The key that is due first among those nobody works on, left at the head; entries that were moved go."""
-        while self._heap:
-            due, _, key = self._heap[0]
-            if key not in self._busy and self._due.get(key) == due:
-                return key
-            heapq.heappop(self._heap)
-        return None
+    def _next(self, now: float) -> _Taken[K] | None:
+        """What is to be looked at next, of the keys that nobody looks at; it may not be due yet."""
+        news, routine = self._news.first(self._busy), self._routine.first(self._busy)
+        ahead = NEWS_AHEAD_SECONDS if news and news[0] <= now else 0.0
+        if news and (routine is None or news[0] - ahead <= routine[0]):
+            return _Taken(news[1], Cause.EVENT, news[0])
+        return _Taken(routine[1], Cause.INTERVAL, routine[0]) if routine else None
 
-    def _push(self, key: K) -> None:
-        due = self._due[key]
-        self._entries += 1
-        heapq.heappush(self._heap, (due, self._entries, key))
-        if self._heap[0][2] == key:  # what is waited for has changed
+    def _put(self, keys: DueKeys[K], key: K, seconds: float) -> None:
+        if keys.put(key, self._monotonic() + seconds):
             self._changed.set()

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from pynenc_operator.workqueue import WorkQueue
+from pynenc_operator.workqueue import Cause, WorkQueue
 from tests.unit.operator.builders import Time
 
 type Work = Callable[[str], Awaitable[float | None]]
@@ -191,8 +191,90 @@ async def test_nothing_is_kept_of_a_key_of_which_nothing_is_to_come() -> None:
     async with running(work) as queue:
         for number in range(10):
             queue.add(str(number))
-        await until(lambda: len(queue) == 0)
-    assert (queue._begun, queue._due, queue._heap) == ({}, {}, [])
+        await until(lambda: queue.depth == 0 and not queue._busy)
+        assert queue.overdue == 0
+    assert (queue._begun, queue._news._due, queue._news._heap, queue._routine._due) == ({}, {}, [], {})
+
+
+async def test_news_is_looked_at_before_what_is_due_by_its_interval(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    for number in range(100):
+        queue.add_after(f"routine-{number}", 0.0)
+    time.now += 0.5
+    queue.add("news")
+    assert queue.depth == 101
+    assert queue.overdue == 0.5
+    assert (await queue._take()).key == "news"
+    assert (await queue._take()).key == "routine-0"
+
+
+async def test_a_key_that_is_overdue_by_its_interval_moves_ahead_with_its_news(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    for number in range(100):
+        queue.add_after(f"routine-{number}", 0.0)
+    queue.add("routine-99")
+    assert queue.depth == 100
+    assert (await queue._take()).key == "routine-99"
+    assert queue.depth == 99
+    assert [(await queue._take()).key for _ in range(99)] == [f"routine-{number}" for number in range(99)]
+
+
+async def test_news_without_end_starves_nobody(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    queue.add_after("routine", 0.0)
+    taken: list[str] = []
+    while "routine" not in taken:
+        time.now += 0.25
+        queue.add(f"news-{len(taken)}")
+        queue.add(f"more-{len(taken)}")
+        taken.append((await queue._take()).key)
+    assert 1.0 <= len(taken) * 0.25 <= 2.5
+
+
+async def test_news_that_waits_its_time_holds_up_nothing_that_is_due(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    queue._begun["late"] = time.now
+    queue.add_soon("late", 0.1)
+    queue.add_after("routine", 0.0)
+    assert (await queue._take()).key == "routine"
+
+
+async def test_each_look_is_told_of_with_its_cause_and_how_late_it_was() -> None:
+    told: list[tuple[Cause, float, float]] = []
+
+    async def work(_key: str) -> float:
+        await asyncio.sleep(0.05)
+        return 0.2
+
+    queue = WorkQueue(work, workers=1, expected=OSError, on_work=lambda *one: told.append(one))
+    queue.add("a")
+    queue.add("b")
+    task = asyncio.create_task(queue.run())
+    await until(lambda: len(told) == 4)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [cause for cause, _, _ in told] == [Cause.EVENT] * 2 + [Cause.INTERVAL] * 2
+    assert told[1][1] >= 0.045  # it waited for the first
+    assert all(took - waited >= 0.045 for _, waited, took in told)
+
+
+async def test_what_comes_in_during_a_look_is_looked_at_after_it() -> None:
+    seen: list[str] = []
+
+    async def work(key: str) -> float:
+        seen.append(key)
+        if seen == ["a"]:
+            queue.add("a")
+            queue.add_after("a", 0.0)
+            queue.add("b")
+        await asyncio.sleep(0.01)
+        return 3600.0
+
+    async with running(work, workers=2) as queue:
+        queue.add("a")
+        await until(lambda: len(seen) == 3)
+        await asyncio.sleep(0.1)
+    assert seen == ["a", "b", "a"]
 
 
 @pytest.mark.parametrize("took", [0.0, 0.003, 0.04, 0.3, 0.8])
