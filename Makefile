@@ -77,7 +77,7 @@ test-faults: machine ## every story of a fault on the real cluster, over an hour
 soak: machine ## random load and random faults for half an hour, then nothing may be left: make soak MINUTES=60 SEED=7
 	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) hack/test.py soak
 
-bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst, growth); SHORT=1: few tries
+bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst, fleet, growth); SHORT=1: few tries
 	@$(PY) -m benchmarks $(NAME) $(if $(SHORT),--short)
 
 benchmarks-page: env ## draw docs/benchmarks.md's tables and plots from benchmarks/results/*.json

@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis import Redis
@@ -68,8 +69,13 @@ def our_side(make: Pools, size: int) -> Side:
     pool = make.make(f"ours-{size}")
     create(pool, [ours.runner(f"r{number}", f"app-{number}") for number in range(size)])
     wait_until(lambda: known(pool, "mtr", "BrokerReachable") == size, f"{size} runners are looked after", 600)
+    return Side("ours", OPERATOR.account, (operators_process(),), pool)
+
+
+def operators_process() -> int:
+    """Its pid."""
     [pod] = OPERATOR.pods()
-    return Side("ours", OPERATOR.account, (find(pod, "pynenc_operator"),), pool)
+    return find(pod, "pynenc_operator")
 
 
 def their_side(make: Pools, peer: keda.Keda, size: int, tuning: Tuning) -> Side:
@@ -95,11 +101,13 @@ def known(pool: Pool, kind: str, condition: str) -> int:
     return sum(is_true(each, condition) for each in get(kind, "-n", pool.namespace)["items"])
 
 
-def watch(sides: tuple[Side, ...], seconds: float) -> list[tuple[Side, Json]]:
-    """What each side costs in the next seconds."""
+def watch(
+    sides: tuple[Side, ...], seconds: float, during: Callable[[float], None] = time.sleep
+) -> list[tuple[Side, Json]]:
+    """What each side costs in the next seconds, in which something may be done."""
     audit, began = Audit(), time.monotonic()
     before = {side.name: (cpu_of(*side.pids), commands(side.pool)) for side in sides}
-    time.sleep(seconds)
+    during(seconds)
     took = time.monotonic() - began
     found: list[tuple[Side, Json]] = []
     for side in sides:

@@ -121,6 +121,12 @@ class Keda:
         """The processes, by name."""
         return {name: process.pid for name, process in self._processes.items()}
 
+    def metrics(self) -> str:
+        """The operator's page of metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=10) as answer:
+            found: bytes = answer.read()
+            return found.decode()
+
     def log(self, name: str, lines: int = 40) -> str:
         """The last lines that a process has written."""
         file = self._folder / f"{name}.log"

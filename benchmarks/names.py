@@ -5,11 +5,11 @@ from typing import cast
 
 from benchmarks.bench import Benchmark
 
-NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle", "burst", "growth")
+NAMES = ("reaction", "lifecycle", "mixed", "worker", "idle", "burst", "fleet", "growth")
 # What has to be built besides the cluster's own programs.
 PROGRAMS = {
     **dict.fromkeys(("reaction", "lifecycle", "mixed", "idle"), ("keda",)),
-    "burst": ("keda", "kwok"),
+    **dict.fromkeys(("burst", "fleet"), ("keda", "kwok")),
     "growth": ("kwok",),
 }
 

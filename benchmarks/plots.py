@@ -29,6 +29,12 @@ PANELS = {
         "resident": "MiB resident",
     },
     "burst": {"rate": "pods made a second", "most pods": "pods at a time, the most"},
+    "fleet": {
+        "cores": "cores",
+        "resident": "MiB resident",
+        "tick lag p99": "tick lag, 99 %, s",
+        "event to decision p99": "event to decision, 99 %, s",
+    },
     "growth": {"seconds": "until all pods are made, s", "cores": "cores", "redis commands": "Redis commands a second"},
     "idle": {"cores": "cores", "requests": "API requests a second", "redis commands": "Redis commands a second"},
 }
