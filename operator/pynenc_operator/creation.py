@@ -33,6 +33,7 @@ class Verdict:
 @dataclass(slots=True)
 class _Attempts:
     template: str
+    spec: Json | None = None  # the one whose hash that is
     verdict: Verdict = Verdict()
     refusals: int = 0
     not_before: float = 0.0
@@ -58,10 +59,12 @@ class Creation:
 
         `pods`: how many there are that have not ended.
         """
-        template = template_hash(runner["spec"])
         attempts = self._attempts.get(key)
-        if attempts is None or attempts.template != template:
-            attempts = self._attempts[key] = _Attempts(template)
+        if attempts is None or attempts.spec is not runner["spec"]:
+            template = template_hash(runner["spec"])
+            if attempts is None or attempts.template != template:
+                attempts = self._attempts[key] = _Attempts(template)
+            attempts.spec = runner["spec"]
         if attempts.verdict.valid is None and self._now() >= attempts.not_before:
             pod = self._build_pod(runner, f"{key.name}-template-check")
             try:
@@ -97,7 +100,7 @@ class Creation:
         if outcome.refusal:
             self._judge(attempts, outcome.refusal, pods)
         elif outcome.created:
-            self._attempts[key] = attempts = _Attempts(attempts.template, Verdict(valid=True))
+            self._attempts[key] = attempts = _Attempts(attempts.template, attempts.spec, Verdict(valid=True))
         return attempts.verdict
 
     def forget(self, key: Key) -> None:

@@ -69,7 +69,11 @@ def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[D
 
     While an old template's pods serve, a rollout may have `maxSurge` more, and theirs go first.
     """
-    surge = spec.max_surge if pool.old else 0
+    too_many = pool.serving - cap
+    if too_many > 0 and pool.old:
+        too_many -= spec.max_surge
+    if too_many <= 0:
+        return ()
     reason = Reason.ABOVE_MAXIMUM if spec.pin is None else Reason.PINNED
     request = DrainRequest(DrainCause.ABOVE_MAXIMUM, now)
     busy = (*pools.newest_first(pool.starting), *pools.newest_first(pool.active))
@@ -78,7 +82,7 @@ def above_maximum(spec: RunnerSpec, pool: Pool, cap: int, now: float) -> tuple[D
         *(Drain(pod, request, reason) for pod in (*pools.longest_idle_first(pool.idle), *busy)),
     ]
     order.sort(key=lambda step: not pool.is_old(step.pod))
-    return tuple(order[: max(0, pool.serving - cap - surge)])
+    return tuple(order[:too_many])
 
 
 def not_needed(
@@ -89,7 +93,7 @@ def not_needed(
     In a rollout only old ones go, and new ones that have not reported yet replace none of them. Who
     recovers a dead worker's invocations stays until it has answered and that is written down.
     """
-    if depth is None:
+    if depth is None or pool.serving <= floor:
         return ()
     idle_for_long = (
         pod

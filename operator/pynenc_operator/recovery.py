@@ -39,6 +39,8 @@ class Recovery:
 
 def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     """Decide who recovers what; the same whoever decides, and nothing once all of it is done."""
+    if not seen.vanished and not any(pod.died or pod.recover or pod.recovered for pod in seen.pods):
+        return Recovery(orphaned=_orphaned(seen, now))  # nearly always: nobody has died
     answered = {runner_id: pod for pod in seen.pods for runner_id in pod.recovered}
     settled = {pod.uid for pod in seen.pods if pod.recovered_by}
     dead = sorted((pod for pod in seen.pods if pod.died and not pod.recovered_by), key=_by_death)
