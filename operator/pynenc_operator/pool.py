@@ -3,7 +3,7 @@
 Pure. Each word here is one of docs/architecture.md's; the rules in `scaling` are written with them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pynenc_operator.model import Observation, WorkerPod
@@ -91,29 +91,39 @@ def _is_silent(pod: WorkerPod, spec: RunnerSpec, start_seconds: int | None, now:
 
 def classify(spec: RunnerSpec, seen: Observation, now: float) -> Pool:
     """Sort a runner's pods into the classes of the rules."""
-    live = tuple(pod for pod in seen.pods if not pod.terminating and not pod.ended)
-    silent = tuple(pod for pod in live if _is_silent(pod, spec, seen.start_seconds, now))
-    answering = [pod for pod in live if pod not in silent]
-    serving = [pod for pod in answering if not pod.drain_request]
-
-    def in_state(*states: WorkerState) -> tuple[WorkerPod, ...]:
-        return tuple(pod for pod in serving if pod.status and pod.status.state in states)
-
-    unreported = [pod for pod in serving if pod.status is None]
+    live, ended, silent, draining = _lists(4)
+    not_started, started, taken_back, idle, active = _lists(5)
+    by_state = {WorkerState.IDLE: idle, WorkerState.ACTIVE: active}
+    for pod in seen.pods:
+        if pod.terminating:
+            continue
+        if pod.ended:
+            ended.append(pod)
+            continue
+        live.append(pod)
+        if _is_silent(pod, spec, seen.start_seconds, now):
+            silent.append(pod)
+        elif pod.drain_request:
+            draining.append(pod)
+        elif pod.status is None:
+            (started if pod.container_started else not_started).append(pod)
+        else:
+            by_state.get(pod.status.state, taken_back).append(pod)
     return Pool(
         template=seen.template,
-        live=live,
-        draining=tuple(pod for pod in answering if pod.drain_request),
-        silent=silent,
-        not_started=tuple(pod for pod in unreported if not pod.container_started),
-        starting=(
-            *(pod for pod in unreported if pod.container_started),
-            *in_state(WorkerState.DRAINING, WorkerState.DRAINED),
-        ),
-        idle=in_state(WorkerState.IDLE),
-        active=in_state(WorkerState.ACTIVE),
-        ended=tuple(pod for pod in seen.pods if pod.ended and not pod.terminating),
+        live=tuple(live),
+        draining=tuple(draining),
+        silent=tuple(silent),
+        not_started=tuple(not_started),
+        starting=(*started, *taken_back),
+        idle=tuple(idle),
+        active=tuple(active),
+        ended=tuple(ended),
     )
+
+
+def _lists(count: int) -> Iterator[list[WorkerPod]]:
+    return ([] for _ in range(count))
 
 
 def newest_first(pods: Iterable[WorkerPod]) -> list[WorkerPod]:
