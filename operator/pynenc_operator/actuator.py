@@ -22,9 +22,8 @@ from pynenc_worker import contract
 type Json = dict[str, Any]
 
 CONCURRENT_WRITES: Final = 10
-# Of one runner in one look: a pool of thousands must keep neither other runners' writes waiting nor its own author's
-# second thoughts.
-MOST_CREATED: Final = 100
+# Of one runner in one look, some seconds' worth: its author may change the spec meanwhile, its queue become empty.
+MOST_CREATED: Final = 250
 
 
 @dataclass(slots=True)

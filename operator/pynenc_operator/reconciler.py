@@ -123,8 +123,10 @@ class Reconciler:
         said = await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        if outcome.stale or outcome.more:
+        if outcome.stale:
             return AGAIN_SECONDS
+        if outcome.more:
+            return 0.0
         unseen = self._pods.of(key) or self._pods.vanished(key)
         if said and not unseen and at_rest(seen, decision, facts) and self._depths.will_tell(key):
             return max(REST_SECONDS, float(spec.poll_interval_seconds))
