@@ -17,11 +17,11 @@ from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Mark,
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
 from pynenc_operator.model import Key
 from pynenc_operator.podspec import PodBuilder, pod_name
+from pynenc_operator.writewindow import MOST_WRITES
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
 
-CONCURRENT_WRITES: Final = 10
 # Of one runner in one look, some seconds' worth: its author may change the spec meanwhile, its queue become empty.
 MOST_CREATED: Final = 250
 
@@ -51,7 +51,6 @@ class Actuator:
     def __init__(self, kube: Kube, build_pod: PodBuilder) -> None:
         self._kube = kube
         self._build_pod = build_pod
-        self._writes = asyncio.Semaphore(CONCURRENT_WRITES)
 
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
         """Carry `decision` out. Errors of one pod do not keep the others from their step."""
@@ -64,7 +63,7 @@ class Actuator:
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
         results: list[Json | BaseException] = []
-        for some in batched(steps, CONCURRENT_WRITES):
+        for some in batched(steps, MOST_WRITES):
             results += await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
         for step, result in zip(steps, results, strict=True):
             if isinstance(result, Conflict | NotFound):
@@ -80,10 +79,9 @@ class Actuator:
 
     async def _take(self, key: Key, step: Step) -> Json:
         pod = step.pod
-        async with self._writes:
-            if isinstance(step, Delete):
-                return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version, step.grace)
-            return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
+        if isinstance(step, Delete):
+            return await self._kube.delete_pod(key.namespace, pod.name, pod.uid, pod.resource_version, step.grace)
+        return await self._kube.patch_pod_annotations(key.namespace, pod.name, pod.resource_version, _notes(step))
 
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
         """Create one at first, and one more at a time with each that is made; none after one that failed.
@@ -112,7 +110,7 @@ class Actuator:
                     break
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 new = sum(task.result() for task in done)
-                at_a_time = min(at_a_time + new, CONCURRENT_WRITES)
+                at_a_time = min(at_a_time + new, MOST_WRITES)
                 wanted += len(done) - new  # somebody else's name: the next one
         finally:
             for task in under_way:
@@ -121,16 +119,13 @@ class Actuator:
         outcome.created += [name for name, pod in made.items() if pod is not None]
 
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
-        async with self._writes:
-            try:
-                pod = await self._kube.create_pod(key.namespace, self._build_pod(runner, name))
-            except AlreadyExists:
-                await self._name_exists(key, runner, name, outcome)
-                return None
-            except KubeError as error:
-                outcome.refusal = error
-                return None
-        return pod
+        try:
+            return await self._kube.create_pod(key.namespace, self._build_pod(runner, name))
+        except AlreadyExists:
+            await self._name_exists(key, runner, name, outcome)
+        except KubeError as error:
+            outcome.refusal = error
+        return None
 
     async def _name_exists(self, key: Key, runner: Json, name: str, outcome: Outcome) -> None:
         """Ours means that another decision was faster: look again. Somebody else's: this ordinal is taken."""

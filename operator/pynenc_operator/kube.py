@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.kube_connection import DEADLINE_SECONDS, Call, Connection, Repeat
+from pynenc_operator.kube_call import Call, Repeat
+from pynenc_operator.kube_connection import DEADLINE_SECONDS, Connection
 from pynenc_operator.kube_errors import (
     AlreadyExists,
     Conflict,

@@ -9,11 +9,9 @@ import contextlib
 import json
 import os
 import random
-import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,7 +20,9 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from pynenc_operator.clock import Clock
-from pynenc_operator.kube_errors import Invalid, KubeError, Unavailable, from_answer
+from pynenc_operator.kube_call import Call, Repeat
+from pynenc_operator.kube_errors import KubeError, Unavailable, from_answer
+from pynenc_operator.writewindow import WriteWindow
 
 type Json = dict[str, Any]
 # verb, resource, HTTP status or what came instead of one, seconds
@@ -32,45 +32,16 @@ DEADLINE_SECONDS: Final = 10.0  # of a request, its retries included
 _CONNECT_SECONDS: Final = 3.0
 _MOST_ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.2
+_READS: Final = frozenset({"get", "list"})
+_LEASES: Final = "leases"
 _UNAUTHORIZED: Final = 401
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
-# What can be one segment of a path: the author of a runner chooses some names, and `../..` would lead elsewhere.
-_NAME: Final = re.compile(r"(?!\.{1,2}$)[-._:A-Za-z0-9]+")
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class ConfigurationError(Exception):
     """There is no way to the API server; the text says what to set."""
-
-
-class Repeat(Enum):
-    """Whether a request may be sent again when its fate is unknown. One that was refused always may."""
-
-    READ = "read"  # as often as the deadline allows
-    ONCE = "once"  # a write that does nothing the second time: it has preconditions, or is a merge
-    NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request: what it does, to what. `resource` is the plural, for errors and metrics."""
-
-    verb: str  # as RBAC calls it
-    method: str
-    resource: str
-    path: str
-    namespace: str | None = None
-    name: str | None = None
-    query: Sequence[tuple[str, str]] = ()
-    body: Json | None = None
-    content_type: str = "application/json"
-    repeat: Repeat = Repeat.NEVER
-
-    def __post_init__(self) -> None:
-        for named in (self.namespace, self.name):
-            if named is not None and not _NAME.fullmatch(named):
-                raise Invalid("no object can have this name", verb=self.verb, resource=self.resource, name=repr(named))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -98,6 +69,7 @@ class Connection:
         self._client.user_agent = "pynenc-operator"  # the API server makes the field manager of it
         self.clock = clock
         self._on_request = on_request
+        self._writes = WriteWindow()
 
     @classmethod
     async def open(cls, clock: Clock, on_request: RequestHook, *, relaxed_x509: bool = False) -> Self:
@@ -126,14 +98,32 @@ class Connection:
         )
 
     async def request(self, call: Call, deadline: float = DEADLINE_SECONDS) -> Json:
-        """Send a request; the answer's object. KubeError if it comes to nothing within `deadline` seconds."""
+        """Send a request; the answer's object. KubeError if it comes to nothing within `deadline` seconds.
+
+        Within these, writes wait their turn, but for the Lease's.
+        """
         ends = self.clock.monotonic() + deadline
+        if call.verb in _READS or call.resource == _LEASES:
+            return await self._answered(call, ends)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(deadline):
+                    await stack.enter_async_context(self._writes.place())
+            except TimeoutError as error:
+                raise self._unavailable(call, "Timeout", f"not its turn within {deadline:.0f} s") from error
+            answer = await self._answered(call, ends)
+            self._writes.taken()
+            return answer
+
+    async def _answered(self, call: Call, ends: float) -> Json:
         pause = _FIRST_PAUSE_SECONDS
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             left = ends - self.clock.monotonic()
             try:
                 return await self._attempt(call, left)
             except KubeError as error:
+                if error.status == _TOO_MANY_REQUESTS:
+                    self._writes.refused()
                 wait = max(error.retry_after or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 if not _may_repeat(call, error, attempt) or self.clock.monotonic() + wait >= ends:
                     raise

@@ -17,7 +17,8 @@ from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.brokerclients import BrokerClients
 from pynenc_operator.clock import Clock
 from pynenc_operator.kube import Kube
-from pynenc_operator.kube_connection import Call, Connection
+from pynenc_operator.kube_call import Call
+from pynenc_operator.kube_connection import Connection
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache
 from tests.cluster.half_cluster import HalfCluster

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
-from pynenc_operator.actuator import CONCURRENT_WRITES, MOST_CREATED, Actuator, Outcome
+from pynenc_operator.actuator import MOST_CREATED, Actuator, Outcome
 from pynenc_operator.decision import Create, Decision
 from pynenc_operator.kube import AlreadyExists, Forbidden
 from pynenc_operator.model import Key
 from pynenc_operator.reason import Reason
+from pynenc_operator.writewindow import MOST_WRITES
 from tests.unit.operator.resources import runner
 
 KEY = Key("shop", "reports")
@@ -57,7 +58,7 @@ async def test_each_that_is_made_lets_one_more_be_made_at_a_time() -> None:
     outcome = await server.create(40)
     assert outcome.created == [f"reports-{n}" for n in range(40)]
     assert server.most_at_a_time[:4] == [1, 1, 2, 1]
-    assert max(server.most_at_a_time) == CONCURRENT_WRITES
+    assert max(server.most_at_a_time) == MOST_WRITES
 
 
 async def test_one_that_takes_long_holds_up_no_other() -> None:
@@ -80,7 +81,7 @@ async def test_a_refusal_is_met_once_and_not_as_often_as_there_are_pods_to_make(
     later = Server(room=25)
     outcome = await later.create(100)
     assert len(outcome.created) == 25
-    assert later.refused <= CONCURRENT_WRITES
+    assert later.refused <= MOST_WRITES
 
 
 async def test_a_name_of_somebody_else_is_passed_over() -> None:

@@ -1,5 +1,6 @@
 """Which requests are sent again, against an HTTP server that answers as told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,7 +9,8 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from pynenc_operator.clock import Clock
-from pynenc_operator.kube_connection import Call, Connection, Repeat
+from pynenc_operator.kube_call import Call, Repeat
+from pynenc_operator.kube_connection import Connection
 from pynenc_operator.kube_errors import (
     AlreadyExists,
     Conflict,
@@ -19,6 +21,7 @@ from pynenc_operator.kube_errors import (
     Unavailable,
     from_answer,
 )
+from pynenc_operator.writewindow import MOST_WRITES
 
 
 class Server:
@@ -27,11 +30,17 @@ class Server:
         self.requests: list[str] = []
         self.codes: list[tuple[str, str, str]] = []
         self.page: str | None = None
+        self.takes = 0.0  # seconds
+        self.at_a_time = self.most_at_a_time = 0
         self.connection: Connection
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append(request.method)
         status, headers = self.answers.pop(0) if self.answers else (200, {})
+        self.at_a_time += 1
+        self.most_at_a_time = max(self.most_at_a_time, self.at_a_time)
+        await asyncio.sleep(self.takes)
+        self.at_a_time -= 1
         if self.page:
             return web.Response(status=status, text=self.page)
         return web.json_response({"reason": "Told", "message": "as told"}, status=status, headers=headers)
@@ -55,8 +64,10 @@ async def server() -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
-async def send(server: Server, repeat: Repeat, deadline: float = 5.0) -> dict[str, Any]:
-    call = Call("verb", "POST", "things", "/things", "space", "name", body={"a": 1}, repeat=repeat)
+async def send(
+    server: Server, repeat: Repeat, deadline: float = 5.0, verb: str = "verb", resource: str = "things"
+) -> dict[str, Any]:
+    call = Call(verb, "POST", resource, "/things", "space", "name", body={"a": 1}, repeat=repeat)
     return await server.connection.request(call, deadline)
 
 
@@ -83,6 +94,31 @@ async def test_what_was_refused_for_now_is_sent_again_after_the_time_that_the_se
     server.answers = [(429, {"Retry-After": "0.3"})]
     await send(server, repeat)
     assert len(server.requests) == 2
+
+
+async def test_writes_go_a_few_at_a_time_and_fewer_after_a_server_that_has_too_many(server: Server) -> None:
+    server.takes = 0.02
+    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(30)))
+    assert server.most_at_a_time == MOST_WRITES
+    server.answers = [(429, {})]
+    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(MOST_WRITES)))
+    server.most_at_a_time = 0
+    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(MOST_WRITES)))
+    assert server.most_at_a_time < MOST_WRITES
+    for verb, resource in (("list", "things"), ("update", "leases")):  # these wait for no write
+        server.most_at_a_time = 0
+        await asyncio.gather(*(send(server, Repeat.READ, verb=verb, resource=resource) for _ in range(30)))
+        assert server.most_at_a_time > MOST_WRITES
+
+
+async def test_a_write_whose_turn_does_not_come_ends_at_its_deadline(server: Server) -> None:
+    server.takes = 1.0
+    writes = [asyncio.create_task(send(server, Repeat.NEVER)) for _ in range(MOST_WRITES)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(Unavailable, match="not its turn"):
+        await send(server, Repeat.NEVER, deadline=0.1)
+    await asyncio.gather(*writes)
+    assert len(server.requests) == MOST_WRITES
 
 
 async def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for(server: Server) -> None:

@@ -1,0 +1,43 @@
+"""One request to the API server: what it does, to what, and whether it may be sent twice."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from pynenc_operator.kube_errors import Invalid
+
+type Json = dict[str, Any]
+
+# What can be one segment of a path: the author of a runner chooses some names, and `../..` would lead elsewhere.
+_NAME: Final = re.compile(r"(?!\.{1,2}$)[-._:A-Za-z0-9]+")
+
+
+class Repeat(Enum):
+    """Whether a request may be sent again when its fate is unknown. One that was refused always may."""
+
+    READ = "read"  # as often as the deadline allows
+    ONCE = "once"  # a write that does nothing the second time: it has preconditions, or is a merge
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: what it does, to what. `resource` is the plural, for errors and metrics."""
+
+    verb: str  # as RBAC calls it
+    method: str
+    resource: str
+    path: str
+    namespace: str | None = None
+    name: str | None = None
+    query: Sequence[tuple[str, str]] = ()
+    body: Json | None = None
+    content_type: str = "application/json"
+    repeat: Repeat = Repeat.NEVER
+
+    def __post_init__(self) -> None:
+        for named in (self.namespace, self.name):
+            if named is not None and not _NAME.fullmatch(named):
+                raise Invalid("no object can have this name", verb=self.verb, resource=self.resource, name=repr(named))
