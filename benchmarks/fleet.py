@@ -29,6 +29,7 @@ NODES = 10
 REPORTS = 50.0  # a second
 NOBODY = "nobody=watched"  # the pods' history would cost more than what is measured
 MADE_WITHIN = 1500.0
+LOOKS = "pynenc_operator_reconciles_total"
 LOOKS_A_PIPELINE = 10.0  # at least: one for each of the ten groups of a second would be a hundred
 
 
@@ -64,45 +65,74 @@ def measure(run: Run) -> None:
 
 def by_us(run: Run, make: Pools, size: Size) -> None:
     """Windows with and without reports, in turn."""
-    pool = make.make("ours", NOBODY)
-    strangers = pods_in(pool)
-    idle.create(pool, [runner(number, size.pods) for number in range(size.runners)])
-    wait_until(lambda: pods_in(pool) >= size.all_pods + strangers, f"{size.all_pods} pods are made", MADE_WITHIN)
-    run.say("the pods are made")
-    workers = Reporters(pool.namespace, (f"r{n}-{k}" for n in range(size.runners) for k in range(size.pods)))
-    workers.report_all()
-    wait_until(lambda: at_work() == size.all_pods, "the operator has seen all workers' reports", MADE_WITHIN)
-    run.say("all workers have reported")
+    fleet = Fleet(make.make("ours", NOBODY), size.pods)
+    fleet.grow(run, size.runners)
     time.sleep(idle.SETTLING)
-    side = idle.Side(OURS, OPERATOR.account, (idle.operators_process(),), pool)
-    during: dict[str, Callable[[float], None]] = {RESTING: time.sleep, OURS: partial(workers.report, rate=REPORTS)}
     for number in range(size.tries):
-        for name, load in during.items():
-            found = window(side, size.seconds, load)
+        for name, rate in {RESTING: 0.0, OURS: REPORTS}.items():
+            found = fleet.window(size.seconds, rate)
             run.results.add(name, number=number, **found)
             run.say(f"{name}: {found}")
-    pool.kubectl("delete", "mtr", "--all", "--wait=false")
-    kwok.delete_pods(pool.namespace, WORKERS)
+    fleet.end()
 
 
-def window(side: idle.Side, seconds: float, load: Callable[[float], None]) -> Json:
-    """What one window shows."""
-    before, counts = metrics(), pipelines(side.pool)
-    [(_, found)] = idle.watch((side,), seconds, load)
-    after = metrics()
-    looks = sum(scrape.total(at, "pynenc_operator_reconciles_total") * sign for at, sign in ((after, 1), (before, -1)))
+class Fleet:
+    """Runners whose pods stay as they are, so many each."""
 
-    def late(histogram: str, cause: str) -> float | None:
-        earlier, later = (scrape.buckets(at, f"pynenc_operator_{histogram}", cause=cause) for at in (before, after))
-        return scrape.quantile(earlier, later, 0.99)
+    def __init__(self, pool: Pool, pods: int) -> None:
+        self._pool = pool
+        self._pods = pods
+        self._runners = 0
+        self._strangers = pods_in(pool)  # its Redis
+        self._side = idle.Side(OURS, OPERATOR.account, (idle.operators_process(),), pool)
 
-    return {
-        **found,
-        "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
-        "event to decision p99": late("reconcile_latency_seconds", "event"),
-        "looks a second": round(looks / seconds, 1),
-        "looks a pipeline": round(looks / max(1, pipelines(side.pool) - counts), 1),
-    }
+    def grow(self, run: Run, runners: int) -> None:
+        """Have so many runners; returns when the operator has seen the reports of all their workers."""
+        new = range(self._runners, runners)
+        self._runners = runners
+        pods = runners * self._pods
+        idle.create(self._pool, [self._runner(number) for number in new])
+        wait_until(lambda: pods_in(self._pool) >= pods + self._strangers, f"{pods} pods are made", MADE_WITHIN)
+        run.say(f"{pods} pods are made")
+        self._workers(new).report_all()
+        wait_until(lambda: known_workers() == pods, "the operator has seen all workers' reports", MADE_WITHIN)
+        run.say(f"{pods} workers have reported")
+
+    def window(self, seconds: float, rate: float) -> Json:
+        """What so many seconds show, with so many reports a second."""
+        load: Callable[[float], None] = time.sleep
+        if rate:
+            load = partial(self._workers(range(self._runners)).report, rate=rate)
+        before, counts = metrics(), pipelines(self._pool)
+        [(_, found)] = idle.watch((self._side,), seconds, load)
+        after, counts = metrics(), pipelines(self._pool) - counts
+        looks = scrape.total(after, LOOKS) - scrape.total(before, LOOKS)
+
+        def late(histogram: str, cause: str) -> float | None:
+            earlier, later = (scrape.buckets(at, f"pynenc_operator_{histogram}", cause=cause) for at in (before, after))
+            return scrape.quantile(earlier, later, 0.99)
+
+        return {
+            **found,
+            "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
+            "event to decision p99": late("reconcile_latency_seconds", "event"),
+            "looks a second": round(looks / seconds, 1),
+            "looks a pipeline": round(looks / max(1, counts), 1),
+        }
+
+    def end(self) -> None:
+        """Delete all of it: the pods by one request, where the garbage collector would take each by itself."""
+        self._pool.kubectl("delete", "mtr", "--all", "--wait=false")
+        kwok.delete_pods(self._pool.namespace, WORKERS)
+
+    def _runner(self, number: int) -> Json:
+        body = ours.runner(f"r{number}", f"app-{number}")
+        body["spec"] |= {"minReplicas": self._pods, "maxReplicas": self._pods, "idleTimeoutSeconds": 36_000}
+        body["spec"] |= {"startDeadlineSeconds": 7200, "template": {"spec": kwok.PLACED}}
+        return body
+
+    def _workers(self, runners: range) -> Reporters:
+        return Reporters(self._pool.namespace, (f"r{n}-{k}" for n in runners for k in range(self._pods)))
 
 
 def by_keda(run: Run, make: Pools, peer: keda.Keda, size: Size) -> None:
@@ -118,14 +148,6 @@ def by_keda(run: Run, make: Pools, peer: keda.Keda, size: Size) -> None:
         run.say(f"{PEER}: {found}")
 
 
-def runner(number: int, pods: int) -> Json:
-    """A runner whose pods stay as they are."""
-    body = ours.runner(f"r{number}", f"app-{number}")
-    body["spec"] |= {"minReplicas": pods, "maxReplicas": pods, "idleTimeoutSeconds": 36_000}
-    body["spec"] |= {"startDeadlineSeconds": 7200, "template": {"spec": kwok.PLACED}}
-    return body
-
-
 def pods_in(pool: Pool) -> int:
     """How many pods a namespace has; the list is not sent."""
     found = read(f"/api/v1/namespaces/{pool.namespace}/pods?limit=1")
@@ -138,9 +160,10 @@ def metrics() -> str:
     return page(pod["status"]["podIP"], OPERATORS_PORT)
 
 
-def at_work() -> int:
-    """How many workers the operator knows to be at work."""
-    return int(scrape.total(metrics(), "pynenc_operator_runner_pods", state="active"))
+def known_workers() -> int:
+    """How many workers have reported, as the operator knows it."""
+    found = metrics()
+    return int(sum(scrape.total(found, "pynenc_operator_runner_pods", state=state) for state in ("active", "idle")))
 
 
 def pipelines(pool: Pool) -> int:

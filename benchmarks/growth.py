@@ -1,47 +1,81 @@
-"""How a burst and rest grow with their size: at five sizes that end at those of `burst` and `idle`."""
+"""How a burst, a fleet and rest grow with their size: at five sizes that end at those of the benchmarks of each."""
 
 import time
 
-from benchmarks import idle, kwok, ours
+from benchmarks import fleet, idle, kwok, ours
 from benchmarks.bench import Json, Run
 from benchmarks.burst import MORE_TASKS, NODES, by_us
 from benchmarks.results import Goal, Results
-from benchmarks.setups import pools
+from benchmarks.setups import Pools, pools
 from benchmarks.spread import exponent
 
-WHAT = "Ours alone at five sizes: seconds until so many pods are made, and what so many runners cost at rest."
-BURST, REST = "burst", "rest"
-WHOLE = {BURST: (60, 125, 250, 500, 1000), REST: (10, 32, 100, 316, 1000)}
-SHORT = {BURST: (10, 50), REST: (2, 20)}
-TRIES, WINDOW, SHORT_WINDOW = 3, 120.0, 20.0
+WHAT = (
+    "Ours alone at five sizes: seconds until so many pods are made; what so many runners cost, with ten reporting "
+    "workers each and at rest."
+)
+BURST, FLEET, REST = "burst", "fleet", "rest"
+WHOLE = {BURST: (60, 125, 250, 500, 1000), FLEET: (60, 125, 250, 500, 1000), REST: (10, 32, 100, 316, 1000)}
+SHORT = {BURST: (10, 50), FLEET: (5, 20), REST: (2, 20)}
+PODS = fleet.WHOLE.pods
+TRIES, WINDOW, SHORT_WINDOW = 3, 60.0, 20.0
 # What grows; a power of 1 is as many times as much as there is more to do.
-VALUES = {BURST: ("seconds",), REST: ("cores", "redis commands", "requests", "resident")}
+VALUES = {
+    BURST: ("seconds",),
+    FLEET: ("cores", "resident"),
+    REST: ("cores", "redis commands", "requests", "resident"),
+}
 LINEAR = 1.1
 
 
 def measure(run: Run) -> None:
-    """The bursts, then the rests, each size after the smaller ones."""
+    """One after the other, each size after the smaller ones."""
     sizes = SHORT if run.short else WHOLE
-    tries = 1 if run.short else TRIES
-    with kwok.nodes(NODES, 2 * max(sizes[BURST])), pools() as make:
-        pool = make.make("burst")
-        tasks = int(max(sizes[BURST]) * MORE_TASKS)
-        pool.enqueue(*(("short", 0.0, f"t-{number}") for number in range(tasks)))
-        for size in sizes[BURST]:
-            for number in range(tries):
-                setup = ours.Ours(pool, maxReplicas=size, template={"spec": kwok.PLACED})
-                found = by_us(setup, size)
-                seconds = round((size - 1) / found["rate"], 3)
-                run.results.add(f"{BURST}, {size} pods", number=number, kind=BURST, size=size, seconds=seconds)
-                run.say(f"{BURST}, {size} pods: {seconds} s")
-    for size in sizes[REST]:
+    room = 2 * max(*sizes[BURST], PODS * max(sizes[FLEET])) // NODES
+    with kwok.nodes(NODES, room), pools() as make:
+        bursts(run, make, sizes[BURST])
+        fleets(run, make, sizes[FLEET])
+    rests(run, sizes[REST])
+
+
+def bursts(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
+    """From zero to so many pods."""
+    pool = make.make(BURST)
+    pool.enqueue(*(("short", 0.0, f"t-{number}") for number in range(int(max(sizes) * MORE_TASKS))))
+    for size in sizes:
+        for number in range(1 if run.short else TRIES):
+            setup = ours.Ours(pool, maxReplicas=size, template={"spec": kwok.PLACED})
+            found = by_us(setup, size)
+            add(run, BURST, number, size, {"seconds": round((size - 1) / found["rate"], 3)})
+
+
+def fleets(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
+    """Runners whose workers report, as many times as often as there are more of them."""
+    growing = fleet.Fleet(make.make(FLEET, fleet.NOBODY), PODS)
+    for size in sizes:
+        growing.grow(run, size)
+        time.sleep(idle.SETTLING)
+        for number in range(1 if run.short else TRIES):
+            rate = fleet.REPORTS * size / max(sizes)
+            add(run, FLEET, number, size, growing.window(SHORT_WINDOW if run.short else WINDOW, rate))
+    growing.end()
+
+
+def rests(run: Run, sizes: tuple[int, ...]) -> None:
+    """Runners with nothing to do."""
+    for size in sizes:
         with pools() as make:
             side = idle.our_side(make, size)
             time.sleep(idle.SETTLING)
-            for number in range(tries):
+            for number in range(1 if run.short else TRIES):
                 [(_, found)] = idle.watch((side,), SHORT_WINDOW if run.short else WINDOW)
-                run.results.add(f"{REST}, {size} runners", number=number, kind=REST, size=size, **found)
-                run.say(f"{REST}, {size} runners: {found}")
+                add(run, REST, number, size, found)
+
+
+def add(run: Run, kind: str, number: int, size: int, found: Json) -> None:
+    """Note one try."""
+    what = f"{kind}, {size} {'pods' if kind == BURST else 'runners'}"
+    run.results.add(what, number=number, kind=kind, size=size, **found)
+    run.say(f"{what}: {found}")
 
 
 def ratios(results: Results) -> Json:

@@ -42,6 +42,8 @@ PANELS = {
 OVER_SIZE = {
     "growth": {
         ("burst", "seconds"): "pods: seconds until all are made",
+        ("fleet", "cores"): "runners with ten workers: cores",
+        ("fleet", "resident"): "runners with ten workers: MiB",
         ("rest", "cores"): "runners at rest: cores",
         ("rest", "redis commands"): "runners at rest: Redis commands a second",
     }
