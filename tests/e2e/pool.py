@@ -211,7 +211,7 @@ class Pool:
         ]
         try:
             parts += [f"tasks: {self.queue.histories()}", *map(str, self.queue.begun())]
-        except (AssertionError, RedisError) as error:
+        except (AssertionError, OSError, RedisError) as error:
             parts.append(f"the queue does not answer: {error}")
         return "\n".join(parts)
 

@@ -45,8 +45,12 @@ class TaskQueue:
 
     def until_ready(self) -> None:
         """Wait until Redis answers and the producer has loaded the app, which takes it a second or two."""
-        wait_until(self._answers, "Redis answers", 60)
+        self.until_it_answers()
         self._expect("ready")
+
+    def until_it_answers(self) -> None:
+        """Wait until Redis answers."""
+        wait_until(self._answers, "Redis answers", 60)
 
     def close(self) -> None:
         self._producer.kill()

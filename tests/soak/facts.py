@@ -31,10 +31,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Done:
-    """A fault that was done."""
+    """A fault that was done; times in Unix seconds."""
 
     kind: Kind
     runner: str
+    begun: float
+    ended: float
     nothing: bool = False  # there was nothing to break
     trouble: str = ""  # it could not be done or undone
 
@@ -72,6 +74,7 @@ class RunnerFacts:
     executions: list[Execution] = field(default_factory=list)
     interrupted: list[str] = field(default_factory=list)  # busy pods that were deleted, by no fault
     keys: Counter[str] = field(default_factory=Counter)
+    left_behind: dict[str, float] = field(default_factory=dict)  # last beat (Unix seconds) of workers that are gone
     pods: int = 0  # how many there have ever been
     unknown: str = ""  # why something of this could not be learned
 

@@ -63,6 +63,7 @@ class Faults:
 
     def _do(self, fault: Fault) -> Done:
         runner = self._runners[fault.pool]
+        begun = time.time()
         self.now = f"{fault.kind} ({runner.name})"
         trouble = ""
         nothing = False
@@ -74,7 +75,7 @@ class Faults:
             trouble = f"{type(error).__name__}: {error}"
         finally:
             self.now = ""
-        return Done(fault.kind, runner.name, nothing=nothing, trouble=trouble)
+        return Done(fault.kind, runner.name, begun, time.time(), nothing=nothing, trouble=trouble)
 
     def _stop_redis(self, runner: Runner, seconds: float) -> None:
         with runner.caller.may_call:

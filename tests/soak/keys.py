@@ -27,10 +27,13 @@ _OF_INVOCATION: Final = {
     f"{_OF}:state_backend:history:ID",
     f"{_OF}:state_backend:result:ID",
 }
-# At most one of each for a worker or a caller there has been.
-_OF_WORKER: Final = {f"{_OF}:state_backend:runner_context:ID", f"{_OF}:state_backend:runner_context:CALLER"}
-# At most one of each for a worker that lives, and one that was killed.
-_OF_LIVING: Final = {f"{_OF}:orchestrator:runner_heartbeat:ID"}
+HEARTBEAT: Final = f"{_OF}:orchestrator:runner_heartbeat:"
+# At most one of each for a worker or a caller there has been; whose heartbeats may be left is judged apart.
+_OF_WORKER: Final = {
+    f"{HEARTBEAT}ID",
+    f"{_OF}:state_backend:runner_context:ID",
+    f"{_OF}:state_backend:runner_context:CALLER",
+}
 # pynenc's record of a round of its service; it keeps those of an hour, 1,000 at most.
 _OF_SERVICE: Final = {f"{_OF}:orchestrator:atomic_service_execution:ID"}
 _MOST_OF_SERVICE: Final = 1000
@@ -53,12 +56,11 @@ def patterns(keys: Iterable[str]) -> Counter[str]:
     return Counter(_pattern(key) for key in keys)
 
 
-def unexpected(found: Counter[str], *, invocations: int, workers: int, living: int) -> list[str]:
+def unexpected(found: Counter[str], *, invocations: int, workers: int) -> list[str]:
     """The patterns of which there are more than there may be, with how many."""
     most = {
         **dict.fromkeys(_OF_INVOCATION, invocations),
         **dict.fromkeys(_OF_WORKER, workers),
-        **dict.fromkeys(_OF_LIVING, living),
         **dict.fromkeys(_OF_SERVICE, _MOST_OF_SERVICE),
         **dict.fromkeys(_OF_TASK, _KINDS),
         **dict.fromkeys(_OF_APP, 1),

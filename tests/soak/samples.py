@@ -48,6 +48,12 @@ class Sampler:
         """How many keys there are of each pattern."""
         return keys.patterns(key.decode() for key in self._redis[name].scan_iter(count=1000))
 
+    def heartbeats(self, name: str) -> dict[str, float]:
+        """The last beat (Unix seconds) of each worker that has one left, by its pod's uid."""
+        redis = self._redis[name]
+        found = {key.decode().removeprefix(keys.HEARTBEAT): key for key in redis.scan_iter(f"{keys.HEARTBEAT}*")}
+        return {uid: float(redis.hget(key, "last_heartbeat") or 0) for uid, key in found.items()}
+
     def _operator(self) -> Operators | None:
         try:
             pid = self._process()

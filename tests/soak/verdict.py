@@ -9,11 +9,13 @@ from typing import Final
 
 from tests.soak import keys
 from tests.soak.facts import Death, Execution, Facts, Operators, Sample
-from tests.soak.plan import MINUTE
+from tests.soak.plan import MINUTE, Kind
 
 MEMORY_GROWTH: Final = 1.10
 MEMORY_FROM: Final = (5 * MINUTE, 7 * MINUTE)
 _ENDS_WITHIN: Final = 60.0  # seconds: a worker whose Redis is away can't say that a task has ended
+_REDIS_AWAY: Final = {Kind.REDIS_STOPPED, Kind.REDIS_BLACK_HOLE, Kind.CONNECTIONS_DROPPED}
+_BEAT_SECONDS: Final = 15.0  # a beat every 10 s, and what it takes
 AT_LAST: Final = 2 * MINUTE  # the end of the rest that is judged
 
 
@@ -36,6 +38,7 @@ def judge(facts: Facts) -> list[Check]:
         _of_series(facts),
         *_of_runners(facts),
         _of_keys(facts),
+        _of_heartbeats(facts),
         Check("every fault was done and undone", not facts.trouble, "; ".join(facts.trouble) or "no trouble"),
     ]
 
@@ -188,15 +191,26 @@ def _of_runners(facts: Facts) -> Iterable[Check]:
 
 
 def _of_keys(facts: Facts) -> Check:
-    last = _last(facts)
     odd = []
     for name, runner in facts.runners.items():
-        living = max((sample.pods.get(name, 0) for sample in last), default=runner.most)
-        found = keys.unexpected(runner.keys, invocations=len(runner.called), workers=runner.pods + 1, living=living)
+        found = keys.unexpected(runner.keys, invocations=len(runner.called), workers=runner.pods + 1)
         odd += [f"{name}: {what}" for what in found]
     total = sum(runner.keys.total() for runner in facts.runners.values())
     told = _told(f"{total} keys", odd)
-    return Check("Redis holds pynenc's own keys alone", not odd if last else None, told)
+    return Check("Redis holds pynenc's own keys alone", None if facts.interrupted else not odd, told)
+
+
+def _of_heartbeats(facts: Facts) -> Check:
+    """A worker that leaves while its Redis is away can't take its heartbeat back; every other one does."""
+    left, odd = 0, []
+    for name, runner in facts.runners.items():
+        away = [fault for fault in facts.faults if fault.runner == name and fault.kind in _REDIS_AWAY]
+        for uid, last in runner.left_behind.items():
+            left += 1
+            if not any(fault.begun - _BEAT_SECONDS <= last <= fault.ended for fault in away):
+                odd.append(f"{name}: worker {uid}, last at {last:.0f}")
+    what = "no heartbeat is left but of workers that live, or left while their Redis was away"
+    return Check(what, None if facts.interrupted else not odd, _told(f"{left} of the latter", odd))
 
 
 def _last(facts: Facts) -> list[Sample]:

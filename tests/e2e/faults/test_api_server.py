@@ -16,7 +16,10 @@ GONE_SECONDS = 30
 
 
 def gone(pool: Pool, seconds: float = GONE_SECONDS) -> None:
-    """No API server for so long; returns when the platform starts pods again, which takes it up to a minute."""
+    """No API server for so long; returns when the platform is itself again, which takes it up to a minute.
+
+    Its node may count as lost for a moment, and then Services lead nowhere: Redis has to answer, too.
+    """
     paths = ClusterPaths.current()
     interruption.kill(paths, interruption.API_SERVER)
     time.sleep(seconds)
@@ -24,6 +27,7 @@ def gone(pool: Pool, seconds: float = GONE_SECONDS) -> None:
     kubectl("run", "probe", f"--image={PAUSE_IMAGE}")
     kubectl("wait", "pod/probe", "--for=condition=Ready", "--timeout=110s")
     kubectl("delete", "pod", "probe", "--now", "--wait=false")
+    pool.queue.until_it_answers()
     pool.fault_is_over()
 
 

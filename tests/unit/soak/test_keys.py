@@ -10,7 +10,7 @@ STATUS = "__pynenc__:reports:orchestrator:invocation_status:"
 
 
 def left(*keys: str) -> list[str]:
-    return unexpected(patterns(keys), invocations=1, workers=1, living=0)
+    return unexpected(patterns(keys), invocations=1, workers=1)
 
 
 def test_keys_that_differ_by_an_invocation_a_call_or_a_caller_are_of_one_pattern() -> None:
@@ -31,10 +31,8 @@ def test_one_key_for_each_invocation_may_be_left_and_no_more() -> None:
     assert left(STATUS + ONE, STATUS + OTHER) == [f"2 {STATUS}ID"]
 
 
-def test_an_invocation_that_is_not_done_a_dead_workers_heartbeat_and_a_key_of_nobodys_are_told() -> None:
+def test_an_invocation_that_is_not_done_and_a_key_of_nobodys_are_told() -> None:
     running, queue = "__pynenc__:reports:orchestrator:status:running", "__pynenc__:reports:broker:default_queue"
-    heartbeat = "__pynenc__:reports:orchestrator:runner_heartbeat:"
     assert left(running) == [f"1 {running}"]
     assert left(queue) == [f"1 {queue}"]
-    assert left(heartbeat + ONE) == [f"1 {heartbeat}ID"]
     assert left("mine") == ["1 mine"]

@@ -41,7 +41,7 @@ def facts() -> Facts:
         samples=[sample(number * 10.0) for number in range(180)],
         rested=26 * MINUTE,
         ended=30 * MINUTE,
-        faults=[Done(Kind.WORKER_KILLED, "a")],
+        faults=[Done(Kind.WORKER_KILLED, "a", 110.0, 110.0)],
         deaths=[Death("a", "reports-1", "uid", created=90.0, killed=110.0)],
         trouble=[],
     )
@@ -193,6 +193,19 @@ def test_a_key_of_nobodys_fails_it() -> None:
     found = facts()
     found.runners["a"].keys["mine"] = 1
     assert failed(found) == ["Redis holds pynenc's own keys alone"]
+
+
+def test_a_heartbeat_may_be_left_by_who_left_while_its_redis_was_away_and_by_nobody_else() -> None:
+    found = facts()
+    found.faults.append(Done(Kind.REDIS_BLACK_HOLE, "a", 200.0, 230.0))
+    found.runners["a"].left_behind = {"uid-1": 195.0, "uid-2": 201.0}
+    assert failed(found) == []
+    for other in (180.0, 240.0):
+        found.runners["a"].left_behind = {"uid-1": 195.0, "uid-3": other}
+        assert failed(found) == ["no heartbeat is left but of workers that live, or left while their Redis was away"]
+    found.runners["a"].left_behind = {"uid-1": 195.0}
+    found.faults = [Done(Kind.REDIS_BLACK_HOLE, "b", 200.0, 230.0), Done(Kind.API_SERVER_KILLED, "a", 200.0, 230.0)]
+    assert len(failed(found)) == 1
 
 
 def test_a_fault_that_could_not_be_undone_fails_it() -> None:
