@@ -8,14 +8,23 @@ Each line of its input is a JSON object; each is answered by one line:
 Its environment names the app and its backend.
 """
 
+import functools
 import importlib
 import json
 import sys
 from typing import Any
 
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+_A_MINUTE = Retry(ConstantBackoff(0.5), 120)  # a node that counts as lost for a moment has its Services refuse
+
 
 def main() -> None:
     """Answer until the input ends."""
+    # pynenc-redis takes no settings for it.
+    redis.ConnectionPool.from_url = functools.partial(redis.ConnectionPool.from_url, retry=_A_MINUTE)  # type: ignore[method-assign]
     tasks = importlib.import_module("reports.tasks")  # under the name that the workers know it by
     stray = importlib.import_module("tests.e2e.stray")
     print("ready", flush=True)

@@ -31,6 +31,7 @@ class TaskQueue:
     """The app `reports` on a Redis."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._redis = Redis.from_url(url, socket_timeout=10, retry=_RETRY)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._producer = subprocess.Popen(
@@ -49,7 +50,7 @@ class TaskQueue:
         self._expect("ready")
 
     def until_it_answers(self) -> None:
-        """Wait until Redis answers."""
+        """Wait until Redis answers on a new connection: an open one outlives that its Service leads nowhere."""
         wait_until(self._answers, "Redis answers", 60)
 
     def close(self) -> None:
@@ -104,7 +105,8 @@ class TaskQueue:
 
     def _answers(self) -> bool:
         try:
-            return bool(self._redis.ping())
+            with Redis.from_url(self._url, socket_timeout=10) as new:
+                return bool(new.ping())
         except RedisError:
             return False
 

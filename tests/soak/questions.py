@@ -24,9 +24,10 @@ def ask(runner: Runner, sampler: Sampler, broken: set[str]) -> RunnerFacts:
         facts.succeeded = queue.succeeded()
         facts.executions = executions(queue.begun())
         facts.keys = sampler.keys(runner.name)
-        *_, living = ((), *crowds(history.all()))
+        latest = {seen.uid: seen for seen in history.all()}
+        living = {uid for uid, seen in latest.items() if seen.live}
         beats = sampler.heartbeats(runner.name)
-        facts.left_behind = {uid: beats[uid] for uid in beats.keys() - {seen.uid for seen in living}}
+        facts.left_behind = {uid: beat for uid, beat in beats.items() if uid not in living}
         facts.histories = queue.histories()
     except _TROUBLE as error:
         facts.unknown = f"{type(error).__name__}: {error}"

@@ -202,15 +202,15 @@ def _of_keys(facts: Facts) -> Check:
 
 def _of_heartbeats(facts: Facts) -> Check:
     """A worker that leaves while its Redis is away can't take its heartbeat back; every other one does."""
-    left, odd = 0, []
+    odd = []
     for name, runner in facts.runners.items():
         away = [fault for fault in facts.faults if fault.runner == name and fault.kind in _REDIS_AWAY]
         for uid, last in runner.left_behind.items():
-            left += 1
             if not any(fault.begun - _BEAT_SECONDS <= last <= fault.ended for fault in away):
                 odd.append(f"{name}: worker {uid}, last at {last:.0f}")
+    left = sum(len(runner.left_behind) for runner in facts.runners.values())
     what = "no heartbeat is left but of workers that live, or left while their Redis was away"
-    return Check(what, None if facts.interrupted else not odd, _told(f"{left} of the latter", odd))
+    return Check(what, None if facts.interrupted else not odd, _told(f"{left} of workers that are gone", odd))
 
 
 def _last(facts: Facts) -> list[Sample]:

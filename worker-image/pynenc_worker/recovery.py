@@ -34,6 +34,8 @@ BATCH: Final = 100  # invocations handed on in one round of the loop
 LOST_AFTER: Final = timedelta(seconds=60)
 # Two looks this far apart must miss an id: in between, a worker may have had it in its hands.
 SECOND_LOOK_SECONDS: Final = 10.0
+# In multiples of the time after which pynenc considers a runner dead: by then its invocations have been recovered.
+FORGET_SILENT_AFTER: Final = 2.0
 # After an outage, and after a start that may follow one, every living runner needs a heartbeat to be seen alive.
 TRUST_HEARTBEATS_AFTER_SECONDS: Final = 60.0
 _STRANDED: Final = (S.PENDING_RECOVERY, S.RUNNING_RECOVERY, S.KILLED, S.CONCURRENCY_CONTROLLED)
@@ -123,9 +125,23 @@ class Recovery:
             for invocation_id in self._listed(source):
                 if self._each(invocation_id, self._hand_on):
                     log.info("invocation %s of a runner without heartbeat is queued again", invocation_id)
+        self._forget_silent()
         if self._search_in_slot:  # every runner saw the outage, and one after the other they get the slot
             self._search_in_slot = False
             self._searches[_AFTER_OUTAGE] = _Search(self._clock())
+
+    def _forget_silent(self) -> None:
+        """Remove heartbeats that nobody took back, as who left during an outage could not.
+
+        Of who holds something they stay: it is by them that pynenc finds it.
+        """
+        dead_after = 60 * self._app.conf.runner_considered_dead_after_minutes
+        silent = set(self._index.silent_runners(FORGET_SILENT_AFTER * dead_after))
+        if silent:
+            records = map(self._record, self._index.with_status((S.RUNNING, S.PENDING)))
+            for runner_id in silent - {record.runner_id for record in records if record}:
+                log.info("runner %s has been silent for long and holds nothing: it is forgotten", runner_id)
+                self._index.forget_runner(runner_id)
 
     def _hand_on_batch(self) -> None:
         dead = {one for one in self._asked if one not in self._done and one not in self._searches}

@@ -6,6 +6,7 @@ plugin's release has another shape.
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -104,6 +105,17 @@ class RedisIndex(InvocationIndex):
             return None
         client, key = self._app.broker.client, self._app.broker.key.default_queue()
         return [raw.decode() for raw in client.lrange(key, 0, most - 1)]
+
+    def silent_runners(self, seconds: float) -> list[str]:
+        """Runners whose last heartbeat is older than that, or missing."""
+        client, key = self._app.orchestrator.client, self._app.orchestrator.key
+        runners = [raw.decode() for raw in client.zrange(key.runner_heartbeats(), 0, -1)]
+        with client.pipeline(transaction=False) as pipe:
+            for runner_id in runners:
+                pipe.hget(key.runner_heartbeat(runner_id), "last_heartbeat")
+            beats = pipe.execute()
+        oldest = time.time() - seconds
+        return [runner_id for runner_id, beat in zip(runners, beats, strict=True) if float(beat or 0) < oldest]
 
     def forget_runner(self, runner_id: str) -> None:
         """Remove a heartbeat: the plugin never does, and each atomic slot reads every heartbeat there ever was."""

@@ -22,7 +22,12 @@ from pynenc_worker import invocations, redis_backend
 from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.drain import Drain
 from pynenc_worker.metrics import WorkerMetrics
-from pynenc_worker.recovery import ANSWER_LENGTH, Recovery
+from pynenc_worker.recovery import (
+    ANSWER_LENGTH,
+    FORGET_SILENT_AFTER,
+    TRUST_HEARTBEATS_AFTER_SECONDS,
+    Recovery,
+)
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker import redis_tasks
 
@@ -103,6 +108,44 @@ def silence(app: Pynenc, runner_id: str, seconds: float) -> None:
     app.orchestrator.register_runner_heartbeats([runner_id], can_run_atomic_service=True)
     key = app.orchestrator.key.runner_heartbeat(runner_id)
     app.orchestrator.client.hset(key, "last_heartbeat", time.time() - seconds)
+
+
+def heard(app: Pynenc) -> set[str]:
+    """Runners that have a heartbeat, however old."""
+    key = app.orchestrator.key
+    return {
+        raw.decode()
+        for raw in app.orchestrator.client.zrange(key.runner_heartbeats(), 0, -1)
+        if app.orchestrator.client.exists(key.runner_heartbeat(raw.decode()))
+    }
+
+
+def test_who_left_without_taking_its_heartbeat_back_is_forgotten_in_the_slot(
+    app: Pynenc, recovery: Recovery, clock: Clock
+) -> None:
+    long = FORGET_SILENT_AFTER * app.conf.runner_considered_dead_after_minutes * 60
+    silence(app, "left", long + 1)
+    silence(app, "silent", long - 60)
+    app.orchestrator.register_runner_heartbeats(["living"])
+    recovery.in_slot()
+    assert heard(app) == {"left", "silent", "living"}  # after a start no heartbeat is trusted
+    clock.now += TRUST_HEARTBEATS_AFTER_SECONDS
+    recovery.in_slot()
+    assert heard(app) == {"silent", "living"}
+
+
+def test_a_silent_runner_that_holds_something_is_not_forgotten(
+    app: Pynenc, recovery: Recovery, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.orchestrator, "get_running_invocations_for_recovery", list)
+    running_on(app, DEAD)
+    silence(app, DEAD, 1e6)
+    clock.now += TRUST_HEARTBEATS_AFTER_SECONDS
+    recovery.in_slot()
+    assert heard(app) == {DEAD}
+    monkeypatch.undo()
+    recovery.in_slot()
+    assert heard(app) == set()  # what it held is queued again
 
 
 def test_just_the_named_runners_invocations_are_handed_on(app: Pynenc, recovery: Recovery) -> None:
