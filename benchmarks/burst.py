@@ -10,11 +10,11 @@ from benchmarks.scaled import ScaledJob
 from benchmarks.setups import pools
 from benchmarks.spread import interleaved
 from pynenc_operator import labels
+from pynenc_operator.actuator import MOST_AT_A_TIME
 from pynenc_operator.clock import Clock
 from pynenc_operator.kube import Kube
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.podspec import build_worker_pod
-from pynenc_operator.writewindow import MOST_WRITES
 from tests.e2e.audit import Audit
 from tests.e2e.history import WORKERS
 from tests.e2e.pool import NAME, Pool
@@ -33,7 +33,7 @@ def measure(run: Run) -> None:
     """The three in turn. The tasks stay in the queue, since no pod takes any."""
     run.results.unit = "pods/s"
     count = SHORT_PODS if run.short else PODS
-    run.results.settings |= {"pods": count, "concurrent writes": MOST_WRITES, "nodes": NODES}
+    run.results.settings |= {"pods": count, "concurrent writes": MOST_AT_A_TIME, "nodes": NODES}
     with keda.running(), kwok.nodes(NODES, 2 * count), pools() as make:
         run.say("KEDA and kwok answer")
         mine = ours.Ours(make.make(OURS), maxReplicas=count, template={"spec": kwok.PLACED})
@@ -85,7 +85,7 @@ def by_jobs(setup: ScaledJob, count: int) -> Json:
 async def _create(of: Json, count: int) -> None:
     connection = await Connection.open(Clock(), lambda *_: None)
     try:
-        kube, writes = Kube(connection), asyncio.Semaphore(MOST_WRITES)
+        kube, writes = Kube(connection), asyncio.Semaphore(MOST_AT_A_TIME)
 
         async def one(number: int) -> None:
             pod = build_worker_pod(of, f"bare-{number}")

@@ -17,13 +17,15 @@ from pynenc_operator.decision import CancelDrain, Decision, Delete, Drain, Mark,
 from pynenc_operator.kube import AlreadyExists, Conflict, Kube, KubeError, NotFound
 from pynenc_operator.model import Key
 from pynenc_operator.podspec import PodBuilder, pod_name
-from pynenc_operator.writewindow import MOST_WRITES
 from pynenc_worker import contract
 
 type Json = dict[str, Any]
 
 # Of one runner in one look, some seconds' worth: its author may change the spec meanwhile, its queue become empty.
 MOST_CREATED: Final = 250
+CREATE_SECONDS: Final = 5.0
+# Fewer than there are places for writes: one runner whose writes take long, by a webhook say, leaves some to others.
+MOST_AT_A_TIME: Final = 10
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Actuator:
     def __init__(self, kube: Kube, build_pod: PodBuilder) -> None:
         self._kube = kube
         self._build_pod = build_pod
+        self._creating = 0  # runners
 
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
         """Carry `decision` out. Errors of one pod do not keep the others from their step."""
@@ -63,7 +66,7 @@ class Actuator:
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
         results: list[Json | BaseException] = []
-        for some in batched(steps, MOST_WRITES):
+        for some in batched(steps, MOST_AT_A_TIME):
             results += await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
         for step, result in zip(steps, results, strict=True):
             if isinstance(result, Conflict | NotFound):
@@ -86,8 +89,8 @@ class Actuator:
     async def _create(self, key: Key, runner: Json, wanted: int, in_use: set[str], outcome: Outcome) -> None:
         """Create one at first, and one more at a time with each that is made; none after one that failed.
 
-        So a refusal is met once, not N times. At most as many as can be written at a time are under way, so that other
-        runners' writes come in between.
+        So a refusal is met once, not N times. Runners that create at the same time share what may be under way, so
+        that nobody waits long for a turn.
         """
         if wanted > MOST_CREATED:
             wanted, outcome.more = MOST_CREATED, True
@@ -95,6 +98,9 @@ class Actuator:
         made: dict[str, Json | None] = {}  # by name, in the order in which they were begun
         under_way: set[asyncio.Task[bool]] = set()
         at_a_time = 1
+        self._creating += 1
+        clock = asyncio.get_running_loop().time
+        ends = clock() + CREATE_SECONDS
 
         async def create(name: str) -> bool:
             made[name] = await self._create_one(key, runner, name, outcome)
@@ -110,9 +116,12 @@ class Actuator:
                     break
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 new = sum(task.result() for task in done)
-                at_a_time = min(at_a_time + new, MOST_WRITES)
+                at_a_time = min(at_a_time + new, max(1, MOST_AT_A_TIME // self._creating))
                 wanted += len(done) - new  # somebody else's name: the next one
+                if wanted and clock() > ends:
+                    wanted, outcome.more = 0, True
         finally:
+            self._creating -= 1
             for task in under_way:
                 task.cancel()
         outcome.pods += [pod for pod in made.values() if pod is not None]

@@ -4,10 +4,11 @@ Every method raises a KubeError (see `kube_errors`) within the deadline of a req
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.kube_call import Call, Repeat
+from pynenc_operator.kube_call import DRY_RUN, Call, Repeat
 from pynenc_operator.kube_connection import DEADLINE_SECONDS, Connection
 from pynenc_operator.kube_errors import (
     AlreadyExists,
@@ -47,7 +48,7 @@ _CORE: Final = "/api/v1"
 
 
 class Kube:
-    """The API server. `may_write` is asked before every write: False makes it an Unavailable, unsent.
+    """The API server. `may_write` is asked when a write is about to be sent: False makes it an Unavailable, unsent.
 
     It is how one that has lost its leadership, and doesn't know yet, does no more than it had begun.
     """
@@ -66,7 +67,7 @@ class Kube:
 
     async def create_pod(self, namespace: str, body: Json, *, dry_run: bool = False) -> Json:
         """Create a pod, or with `dry_run` only hear what admission and validation think of it."""
-        return await self._create("pods", _CORE, namespace, body, query=(("dryRun", "All"),) if dry_run else ())
+        return await self._create("pods", _CORE, namespace, body, query=(DRY_RUN,) if dry_run else ())
 
     async def delete_pod(
         self, namespace: str, name: str, uid: str, resource_version: str, grace: int | None = None
@@ -102,7 +103,7 @@ class Kube:
 
     async def try_runner_fields(self, namespace: str, name: str, fields: Json) -> None:
         """Hear by a dry run whether the definition has these fields of a runner; OutdatedDefinition if it has not."""
-        query = (*_STRICT, ("dryRun", "All"))
+        query = (*_STRICT, DRY_RUN)
         await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, fields, query)
 
     async def create_event(self, namespace: str, body: Json) -> Json:
@@ -218,16 +219,14 @@ class Kube:
         return await self._send(Call(verb, method, resource, path, namespace, name, body=body, repeat=repeat), deadline)
 
     async def _send(self, call: Call, deadline: float) -> Json:
-        if not self._may_write():
-            raise Unavailable(
-                "this replica has lost the leadership; the leader will do it",
-                verb=call.verb,
-                resource=call.resource,
-                reason="NotLeading",
-                namespace=call.namespace,
-                name=call.name,
-            )
+        if call.in_turn:
+            return await self._connection.request_in_turn(call, deadline, partial(self._must_lead, call))
+        self._must_lead(call)
         return await self._connection.request(call, deadline)
+
+    def _must_lead(self, call: Call) -> None:
+        if not self._may_write():
+            raise call.without_answer("NotLeading", "this replica has lost the leadership; the leader will do it")
 
 
 def _path(api: str, namespace: str | None, resource: str, name: str = "", subresource: str = "") -> str:

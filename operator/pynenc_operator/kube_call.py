@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from pynenc_operator.kube_errors import Invalid
+from pynenc_operator.kube_errors import Invalid, Unavailable
 
 type Json = dict[str, Any]
+
+_READS: Final = frozenset({"get", "list"})
+_PODS: Final = frozenset({"pods", "pods/status"})
+DRY_RUN: Final = ("dryRun", "All")
 
 # What can be one segment of a path: the author of a runner chooses some names, and `../..` would lead elsewhere.
 _NAME: Final = re.compile(r"(?!\.{1,2}$)[-._:A-Za-z0-9]+")
@@ -41,3 +45,14 @@ class Call:
         for named in (self.namespace, self.name):
             if named is not None and not _NAME.fullmatch(named):
                 raise Invalid("no object can have this name", verb=self.verb, resource=self.resource, name=repr(named))
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it waits for its turn among its like: a write to a pod, as there may be thousands of them."""
+        return self.resource in _PODS and self.verb not in _READS and DRY_RUN not in self.query
+
+    def without_answer(self, reason: str, message: str) -> Unavailable:
+        """The error for one that was not sent, or whose fate is unknown."""
+        return Unavailable(
+            message, verb=self.verb, resource=self.resource, reason=reason, namespace=self.namespace, name=self.name
+        )

@@ -21,7 +21,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from pynenc_operator.clock import Clock
 from pynenc_operator.kube_call import Call, Repeat
-from pynenc_operator.kube_errors import KubeError, Unavailable, from_answer
+from pynenc_operator.kube_errors import KubeError, from_answer
 from pynenc_operator.writewindow import WriteWindow
 
 type Json = dict[str, Any]
@@ -32,8 +32,6 @@ DEADLINE_SECONDS: Final = 10.0  # of a request, its retries included
 _CONNECT_SECONDS: Final = 3.0
 _MOST_ATTEMPTS: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.2
-_READS: Final = frozenset({"get", "list"})
-_LEASES: Final = "leases"
 _UNAUTHORIZED: Final = 401
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
@@ -98,24 +96,8 @@ class Connection:
         )
 
     async def request(self, call: Call, deadline: float = DEADLINE_SECONDS) -> Json:
-        """Send a request; the answer's object. KubeError if it comes to nothing within `deadline` seconds.
-
-        Within these, writes wait their turn, but for the Lease's.
-        """
+        """Send a request; the answer's object. KubeError if it comes to nothing within `deadline` seconds."""
         ends = self.clock.monotonic() + deadline
-        if call.verb in _READS or call.resource == _LEASES:
-            return await self._answered(call, ends)
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(deadline):
-                    await stack.enter_async_context(self._writes.place())
-            except TimeoutError as error:
-                raise self._unavailable(call, "Timeout", f"not its turn within {deadline:.0f} s") from error
-            answer = await self._answered(call, ends)
-            self._writes.taken()
-            return answer
-
-    async def _answered(self, call: Call, ends: float) -> Json:
         pause = _FIRST_PAUSE_SECONDS
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             left = ends - self.clock.monotonic()
@@ -132,6 +114,14 @@ class Connection:
             await asyncio.sleep(wait)
             pause *= 2
         raise AssertionError("the last attempt returns or raises")
+
+    async def request_in_turn(self, call: Call, deadline: float, still: Callable[[], None]) -> Json:
+        """The same for one that waits for its turn: once it has come, `still` may raise that it is too late."""
+        async with self._writes.place():
+            still()
+            answer = await self.request(call, deadline)
+            self._writes.taken()
+            return answer
 
     async def _read_token_again(self) -> None:
         with contextlib.suppress(ConfigurationError):  # the refusal is what there is to tell
@@ -159,10 +149,10 @@ class Connection:
             )
         except TimeoutError as error:
             code = "timeout"
-            raise self._unavailable(call, "Timeout", f"no answer within {timeout:.1f} s") from error
+            raise call.without_answer("Timeout", f"no answer within {timeout:.1f} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             code = "connection"
-            raise self._unavailable(call, type(error).__name__, str(error)) from error
+            raise call.without_answer(type(error).__name__, str(error)) from error
         finally:
             self._on_request(call.verb, call.resource, code, self.clock.monotonic() - sent)
 
@@ -179,17 +169,6 @@ class Connection:
         answer = await self._client.call_api(method, url, headers, body, _request_timeout=limits)
         await answer.read()  # type: ignore[no-untyped-call]
         return answer
-
-    @staticmethod
-    def _unavailable(call: Call, reason: str, message: str) -> Unavailable:
-        return Unavailable(
-            message,
-            verb=call.verb,
-            resource=call.resource,
-            reason=reason,
-            namespace=call.namespace,
-            name=call.name,
-        )
 
 
 def _may_repeat(call: Call, error: KubeError, attempt: int) -> bool:

@@ -1,14 +1,16 @@
 """How pods are created: with a slow start, and no more after a refusal."""
 
 import asyncio
+import itertools
 from typing import Any
 
-from pynenc_operator.actuator import MOST_CREATED, Actuator, Outcome
+import pytest
+
+from pynenc_operator.actuator import CREATE_SECONDS, MOST_AT_A_TIME, MOST_CREATED, Actuator, Outcome
 from pynenc_operator.decision import Create, Decision
 from pynenc_operator.kube import AlreadyExists, Forbidden
 from pynenc_operator.model import Key
 from pynenc_operator.reason import Reason
-from pynenc_operator.writewindow import MOST_WRITES
 from tests.unit.operator.resources import runner
 
 KEY = Key("shop", "reports")
@@ -47,8 +49,11 @@ class Server:
     async def get_pod(self, namespace: str, name: str) -> Json:  # noqa: ARG002
         return {"metadata": {"name": name}}
 
-    async def create(self, count: int, *in_use: str) -> Outcome:
-        actuator = Actuator(self, lambda _, name: {"metadata": {"name": name}})  # type: ignore[arg-type]
+    def actuator(self) -> Actuator:
+        return Actuator(self, lambda _, name: {"metadata": {"name": name}})  # type: ignore[arg-type]
+
+    async def create(self, count: int, *in_use: str, by: Actuator | None = None) -> Outcome:
+        actuator = by or self.actuator()
         decision = Decision(count, Reason.QUEUE_DEPTH, create=Create(count, Reason.QUEUE_DEPTH))
         return await actuator.apply(KEY, runner(), decision, in_use)
 
@@ -58,7 +63,7 @@ async def test_each_that_is_made_lets_one_more_be_made_at_a_time() -> None:
     outcome = await server.create(40)
     assert outcome.created == [f"reports-{n}" for n in range(40)]
     assert server.most_at_a_time[:4] == [1, 1, 2, 1]
-    assert max(server.most_at_a_time) == MOST_WRITES
+    assert max(server.most_at_a_time) == MOST_AT_A_TIME
 
 
 async def test_one_that_takes_long_holds_up_no_other() -> None:
@@ -81,7 +86,7 @@ async def test_a_refusal_is_met_once_and_not_as_often_as_there_are_pods_to_make(
     later = Server(room=25)
     outcome = await later.create(100)
     assert len(outcome.created) == 25
-    assert later.refused <= MOST_WRITES
+    assert later.refused <= MOST_AT_A_TIME
 
 
 async def test_a_name_of_somebody_else_is_passed_over() -> None:
@@ -96,6 +101,25 @@ async def test_no_look_makes_more_than_its_share() -> None:
     server = Server()
     outcome = await server.create(MOST_CREATED + 1)
     assert (len(outcome.created), outcome.more) == (MOST_CREATED, True)
+
+
+async def test_no_look_takes_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    passed = itertools.count(step=CREATE_SECONDS / 20)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", passed.__next__, raising=False)
+    outcome = await server.create(100)
+    assert 1 < len(outcome.created) < 100
+    assert outcome.more
+
+
+async def test_runners_that_create_at_the_same_time_share_what_may_be_under_way() -> None:
+    server = Server()
+    by = server.actuator()
+    await asyncio.gather(*(server.create(20, by=by) for _ in range(MOST_AT_A_TIME // 2)))
+    assert max(server.most_at_a_time) == MOST_AT_A_TIME
+    server.most_at_a_time.clear()
+    await server.create(40, by=by)
+    assert max(server.most_at_a_time) == MOST_AT_A_TIME  # who is alone has all of it
 
 
 async def test_what_is_under_way_ends_with_the_look() -> None:

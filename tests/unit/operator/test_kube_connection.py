@@ -1,7 +1,7 @@
 """Which requests are sent again, against an HTTP server that answers as told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from pynenc_operator.clock import Clock
-from pynenc_operator.kube_call import Call, Repeat
+from pynenc_operator.kube_call import DRY_RUN, Call, Repeat
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.kube_errors import (
     AlreadyExists,
@@ -96,29 +96,60 @@ async def test_what_was_refused_for_now_is_sent_again_after_the_time_that_the_se
     assert len(server.requests) == 2
 
 
+async def send_in_turn(
+    server: Server, still: Callable[[], None] = lambda: None, deadline: float = 5.0
+) -> dict[str, Any]:
+    call = Call("create", "POST", "pods", "/pods", "space", "name", body={"a": 1})
+    assert call.in_turn
+    return await server.connection.request_in_turn(call, deadline, still)
+
+
 async def test_writes_go_a_few_at_a_time_and_fewer_after_a_server_that_has_too_many(server: Server) -> None:
     server.takes = 0.02
-    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(30)))
+    await asyncio.gather(*(send_in_turn(server) for _ in range(30)))
     assert server.most_at_a_time == MOST_WRITES
     server.answers = [(429, {})]
-    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(MOST_WRITES)))
+    await asyncio.gather(*(send_in_turn(server) for _ in range(MOST_WRITES)))
     server.most_at_a_time = 0
-    await asyncio.gather(*(send(server, Repeat.NEVER) for _ in range(MOST_WRITES)))
+    await asyncio.gather(*(send_in_turn(server) for _ in range(MOST_WRITES)))
     assert server.most_at_a_time < MOST_WRITES
-    for verb, resource in (("list", "things"), ("update", "leases")):  # these wait for no write
-        server.most_at_a_time = 0
-        await asyncio.gather(*(send(server, Repeat.READ, verb=verb, resource=resource) for _ in range(30)))
-        assert server.most_at_a_time > MOST_WRITES
 
 
-async def test_a_write_whose_turn_does_not_come_ends_at_its_deadline(server: Server) -> None:
-    server.takes = 1.0
-    writes = [asyncio.create_task(send(server, Repeat.NEVER)) for _ in range(MOST_WRITES)]
+async def test_a_wait_for_its_turn_takes_nothing_from_a_writes_own_time(server: Server) -> None:
+    server.takes = 0.3
+    await asyncio.gather(*(send_in_turn(server, deadline=0.8) for _ in range(4 * MOST_WRITES)))
+    assert len(server.requests) == 4 * MOST_WRITES
+
+
+async def test_what_may_no_longer_be_sent_when_its_turn_comes_is_not(server: Server) -> None:
+    server.takes = 0.2
+    led = True
+
+    def still() -> None:
+        if not led:
+            raise call.without_answer("NotLeading", "too late")
+
+    call = Call("create", "POST", "pods", "/pods")
+    writes = [asyncio.create_task(send_in_turn(server, still)) for _ in range(2 * MOST_WRITES)]
     await asyncio.sleep(0.1)
-    with pytest.raises(Unavailable, match="not its turn"):
-        await send(server, Repeat.NEVER, deadline=0.1)
-    await asyncio.gather(*writes)
+    led = False
+    results = await asyncio.gather(*writes, return_exceptions=True)
     assert len(server.requests) == MOST_WRITES
+    assert [type(result) for result in results[MOST_WRITES:]] == [Unavailable] * MOST_WRITES
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "query"),
+    [
+        ("list", "pods", ()),
+        ("create", "pods", (DRY_RUN,)),
+        ("update", "leases", ()),
+        ("patch", "multithreadrunners/status", ()),
+        ("create", "events", ()),
+    ],
+)
+def test_only_what_there_may_be_thousands_of_waits_for_its_turn(verb: str, resource: str, query: Any) -> None:
+    assert not Call(verb, "POST", resource, "/things", query=query).in_turn
 
 
 async def test_a_server_that_asks_for_more_time_than_there_is_is_not_waited_for(server: Server) -> None:
