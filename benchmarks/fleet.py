@@ -30,7 +30,7 @@ REPORTS = 50.0  # a second
 NOBODY = "nobody=watched"  # the pods' history would cost more than what is measured
 MADE_WITHIN = 1500.0
 LOOKS = "pynenc_operator_reconciles_total"
-LOOKS_A_PIPELINE = 10.0  # at least: one for each of the ten groups of a second would be a hundred
+LOOKS_A_READ = 10.0  # at least: one for each of the ten groups of a second would be a hundred
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ class Fleet:
         load: Callable[[float], None] = time.sleep
         if rate:
             load = partial(self._workers(range(self._runners)).report, rate=rate)
-        before, counts = metrics(), pipelines(self._pool)
+        before, counts = metrics(), reads(self._pool)
         [(_, found)] = idle.watch((self._side,), seconds, load)
-        after, counts = metrics(), pipelines(self._pool) - counts
+        after, counts = metrics(), reads(self._pool) - counts
         looks = scrape.total(after, LOOKS) - scrape.total(before, LOOKS)
 
         def late(histogram: str, cause: str) -> float | None:
@@ -117,7 +117,7 @@ class Fleet:
             "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
             "event to decision p99": late("reconcile_latency_seconds", "event"),
             "looks a second": round(looks / seconds, 1),
-            "looks a pipeline": round(looks / max(1, counts), 1),
+            "looks a read": round(looks / max(1, counts), 1),
         }
 
     def end(self) -> None:
@@ -166,10 +166,10 @@ def known_workers() -> int:
     return int(sum(scrape.total(found, "pynenc_operator_runner_pods", state=state) for state in ("active", "idle")))
 
 
-def pipelines(pool: Pool) -> int:
-    """How many transactions the fleet's Redis has been sent."""
+def reads(pool: Pool) -> int:
+    """How often the fleet's Redis has read from a connection: a pipeline of hundreds of apps takes it a few reads."""
     with Redis.from_url(f"redis://redis.{pool.namespace}.svc:6379", socket_timeout=10) as redis:
-        return int(redis.info("commandstats").get("cmdstat_exec", {"calls": 0})["calls"])
+        return int(redis.info("stats")["total_reads_processed"])
 
 
 def goals(results: Results) -> list[Goal]:
@@ -181,7 +181,7 @@ def goals(results: Results) -> list[Goal]:
         Goal("event to decision, 99th percentile", 0.1, results.at(OURS, "event to decision p99"), unit="s"),
         Goal("cores", 1.0, results.at(OURS, "cores")),
         Goal("memory", memory, results.at(OURS, "resident"), unit="MiB"),
-        Goal("looks a pipeline", LOOKS_A_PIPELINE, results.at(OURS, "looks a pipeline"), at_least=True),
+        Goal("looks a read", LOOKS_A_READ, results.at(OURS, "looks a read"), at_least=True),
     ]
 
 

@@ -66,6 +66,11 @@ class Backend:
         """What answers or does not, for all apps, users and databases on it alike. Holds no password."""
         return _server(self.kind, self.url)
 
+    @property
+    def is_a_list(self) -> bool:
+        """Whether its queue is one list in a Redis, which can be counted with others and listened to."""
+        return self.kind is BackendKind.REDIS and not self.queues
+
 
 @lru_cache(_MOST_REMEMBERED)
 def _server(kind: BackendKind, url: str) -> str:

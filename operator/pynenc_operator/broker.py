@@ -12,7 +12,7 @@ After the rest one of them tries, and the others rest on until it has an answer.
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,7 +21,7 @@ from typing import Any, Final
 from pynenc_operator.arrivals import Arrivals, Arrived
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.brokerclients import BrokerClients
-from pynenc_operator.pipelines import Asked, answer_all, answer_one, as_broker_error
+from pynenc_operator.pipelines import Asked, answer_all, as_broker_error
 from pynenc_operator.questions import CountQueue, QueueCount
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
@@ -77,7 +77,6 @@ class BackendSource:
         self._counts: dict[_Ask, _Count] = {}
         self._gathered: dict[str, _Gathered] = {}  # by URL, for its next pipeline
         self._under_way: dict[str, asyncio.Task[None]] = {}  # by URL
-        self._alone: set[Backend] = set()  # what the server refuses of them would spoil a pipeline
         self._threads = 0
         self._servers: dict[str, _Server] = {}
         self._evict_at = 0.0
@@ -96,7 +95,7 @@ class BackendSource:
 
     def hears(self, backend: Backend) -> bool:
         """Whether `on_arrival` will be called when something comes into this queue, which was empty."""
-        if backend not in self._clients or not CountQueue().goes_with_others(backend):
+        if backend not in self._clients or not backend.is_a_list:
             return False
         broker = self._clients.broker(backend, self._monotonic())
         return self._arrivals.hears(backend, broker.key.default_queue())
@@ -124,7 +123,9 @@ class BackendSource:
         count = self._counts.get((backend, question))
         try:
             async with asyncio.timeout((count.started if count else now) + self._deadline - now):
-                if count is None and isinstance(question, CountQueue) and self._goes_with_others(backend, question):
+                # Making a client takes some ms, and they would add up in a thread: a new one's first count goes alone.
+                together = backend.is_a_list and backend in self._clients
+                if count is None and isinstance(question, CountQueue) and together:
                     count = self._gather(backend, question, server, now)
                 elif count is None:
                     await server.places.acquire()
@@ -132,10 +133,6 @@ class BackendSource:
                 return await asyncio.shield(count.result)
         except TimeoutError:
             return _no_answer()
-
-    def _goes_with_others(self, backend: Backend, question: CountQueue) -> bool:
-        """Whether it does, and its client is there: making one takes some ms, and they would add up in a thread."""
-        return question.goes_with_others(backend) and backend in self._clients and backend not in self._alone
 
     def _gather(self, backend: Backend, question: CountQueue, server: _Server, now: float) -> _Count:
         """Have it asked with the next pipeline of its URL: at once, with what is due in the same moment."""
@@ -167,9 +164,9 @@ class BackendSource:
     def _send(self, counts: _Gathered, now: float) -> None:
         self._evict(now)
 
-        def answer() -> list[Any]:
-            asked: list[Asked] = [(self._clients.broker(it, now), question, it) for it, question in counts]
-            return answer_all(asked, self._spoils)
+        def answer() -> Sequence[Any]:
+            asked: list[Asked] = [(self._clients.broker(it, now), question) for it, question in counts]
+            return answer_all(asked)
 
         self._start_thread(f"count {len(counts)} queues", answer, [*counts.values()])
 
@@ -182,8 +179,8 @@ class BackendSource:
         count = self._new_count((backend, question), now)
         count.result.add_done_callback(lambda _: server.places.release())
 
-        def answer() -> list[Any]:
-            return [answer_one(self._clients.broker(backend, now), question, backend, on_alone=self._spoils)]
+        def answer() -> Sequence[Any]:
+            return [question(self._clients.broker(backend, now), backend)]
 
         self._start_thread(f"count {backend.kind} {backend.app_id}", answer, [count])
         return count
@@ -196,20 +193,21 @@ class BackendSource:
         del self._counts[count.ask]
         count.result.set_result(result)
         backend, _ = count.ask
-        if isinstance(result, QueueCount) and not result.waiting and CountQueue().goes_with_others(backend):
+        if isinstance(result, QueueCount) and not result.waiting and backend.is_a_list:
             broker = self._clients.broker(backend, self._monotonic())
             self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
 
-    def _start_thread(self, name: str, answer: Callable[[], list[Any]], counts: list[_Count]) -> None:
+    def _start_thread(self, name: str, answer: Callable[[], Sequence[Any]], counts: list[_Count]) -> None:
         """Have counts answered, with an error where no thread can be had."""
         loop = asyncio.get_running_loop()
 
-        def ended(results: list[Any]) -> None:
+        def ended(results: Sequence[Any]) -> None:
             self._threads -= 1
             for count, result in zip(counts, results, strict=True):
                 self._finish(count, result)
 
         def run() -> None:
+            results: Sequence[Any]
             try:
                 results = answer()
             except Exception as error:  # noqa: BLE001 - any plugin's own
@@ -227,10 +225,6 @@ class BackendSource:
         if cause:
             ended([BrokerError(BrokerErrorKind.OVERLOADED, cause)] * len(counts))
 
-    def _spoils(self, backend: Backend, *, alone: bool) -> None:
-        """Note in a thread whether a backend's questions can go with others."""
-        (self._alone.add if alone else self._alone.discard)(backend)
-
     def _evict(self, now: float) -> None:
         if now < self._evict_at:
             return
@@ -238,7 +232,6 @@ class BackendSource:
         self._servers = {name: it for name, it in self._servers.items() if now - it.used < _UNUSED_SECONDS}
         asked = {backend for backend, _ in self._counts}
         self._clients.evict(now, asked.__contains__)
-        self._alone = {backend for backend in tuple(self._alone) if backend in self._clients}
 
 
 def _no_answer() -> BrokerError:

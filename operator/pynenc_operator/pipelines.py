@@ -1,55 +1,32 @@
 """Questions about many apps of one Redis, answered together: one round trip for all of them.
 
-One app's answer must not hang on another's: what goes wrong with one key is that app's error alone, and an app
-whose keys the server will not even take (by its ACL) spoils the transaction once, and is then asked by itself.
+One app's answer must not hang on another's: each has a transaction of its own in the pipeline, and what goes wrong
+with its keys, by their type, their contents or the server's ACL, is that app's error alone.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from pynenc_operator.backends import Backend, BrokerError, cause_of, kind_of
-from pynenc_operator.questions import CountQueue
+from pynenc_operator.backends import BrokerError, cause_of, kind_of
+from pynenc_operator.questions import CountQueue, QueueCount
 
-# A broker of pynenc's, what it is asked, and whose it is.
-type Asked = tuple[Any, CountQueue, Backend]
-
-
-class OnAlone(Protocol):
-    """Told of an app that spoils what is asked together, or no longer does."""
-
-    def __call__(self, backend: Backend, *, alone: bool) -> None:
-        """`alone`: it has to be asked by itself."""
+# A broker of pynenc's, and what it is asked.
+type Asked = tuple[Any, CountQueue]
 
 
-def answer_all(asked: Sequence[Asked], on_alone: OnAlone) -> list[Any]:
+def answer_all(asked: Sequence[Asked]) -> list[QueueCount | BrokerError]:
     """The answer to each, a BrokerError in place of one that there is not. In a thread."""
-    if len(asked) == 1:
-        return [answer_one(*asked[0], on_alone=on_alone)]
     try:
-        with asked[0][0].client.pipeline(transaction=True) as pipe:
-            sizes = [question.put(pipe, broker) for broker, question, _ in asked]
+        with asked[0][0].client.pipeline(transaction=False) as pipe:
+            sizes = [question.put(pipe, broker) for broker, question in asked]
             results = pipe.execute(raise_on_error=False)
     except Exception as error:  # noqa: BLE001 - any of the client's own
-        if not _of_one_command(error):
-            return [as_broker_error(error)] * len(asked)
-        return [answer_one(*each, on_alone=on_alone) for each in asked]
+        return [as_broker_error(error)] * len(asked)
     answers = []
-    for (_, question, _), size in zip(asked, sizes, strict=True):
+    for (_, question), size in zip(asked, sizes, strict=True):
         mine, results = results[:size], results[size:]
-        failed = next((result for result in mine if isinstance(result, Exception)), None)
-        answers.append(as_broker_error(failed) if failed else question.answer(mine))
+        answers.append(_answer(question, mine))
     return answers
-
-
-def answer_one(broker: Any, question: Callable[[Any, Backend], Any], backend: Backend, *, on_alone: OnAlone) -> Any:  # noqa: ANN401
-    """The same of one app."""
-    try:
-        answer = question(broker, backend)
-    except Exception as error:  # noqa: BLE001 - any plugin's own
-        on_alone(backend, alone=_of_one_command(error))
-        return as_broker_error(error)
-    on_alone(backend, alone=False)
-    return answer
 
 
 def as_broker_error(error: Exception) -> BrokerError:
@@ -57,6 +34,8 @@ def as_broker_error(error: Exception) -> BrokerError:
     return error if isinstance(error, BrokerError) else BrokerError(kind_of(error), cause_of(error))
 
 
-def _of_one_command(error: Exception) -> bool:
-    """Whether the server has answered and refused a command; by name, so that no client has to be there."""
-    return any(kind.__name__ == "ResponseError" for kind in type(error).__mro__)
+def _answer(question: CountQueue, results: list[Any]) -> QueueCount | BrokerError:
+    try:
+        return question.answer(results)
+    except Exception as error:  # noqa: BLE001 - of whatever the keys hold
+        return as_broker_error(error)

@@ -56,31 +56,34 @@ class CountQueue:
             if not inspect.signature(broker.count_invocations).parameters:
                 raise BrokerError(BrokerErrorKind.UNSUPPORTED, "spec.queues needs pynenc 0.4; leave it out")
             return QueueCount(int(broker.count_invocations(list(backend.queues))))
-        if backend.kind is not BackendKind.REDIS:
+        if not backend.is_a_list:
             return QueueCount(int(broker.count_invocations()))
-        with broker.client.pipeline(transaction=True) as pipe:
+        with broker.client.pipeline(transaction=False) as pipe:
             self.put(pipe, broker)
-            return self.answer(pipe.execute())
-
-    def goes_with_others(self, backend: Backend) -> bool:
-        """Whether this can be asked of a backend in one pipeline with the same of other apps."""
-        return backend.kind is BackendKind.REDIS and not backend.queues
+            return self.answer(pipe.execute(raise_on_error=False))
 
     def put(self, pipe: Any, broker: Any) -> int:  # noqa: ANN401
-        """Put the commands for this into a pipeline; how many."""
+        """Put a transaction for this into a pipeline; of how many commands it is."""
         key = broker.key.default_queue()
-        pipe.llen(key)
-        pipe.lindex(key, -1)
-        if self.since is None:
-            return 2
-        pipe.lpos(key, self.since, maxlen=min(max(1, self.upto), _MOST_LOOKED_AT))
-        return 3
+        commands: list[tuple[Any, ...]] = [("LLEN", key), ("LINDEX", key, -1)]
+        if self.since is not None:
+            most = min(max(1, self.upto), _MOST_LOOKED_AT)
+            commands.append(("LPOS", key, self.since.encode(errors="surrogateescape"), "MAXLEN", most))
+        # One of its own: a pipeline's would take in the commands of all apps, and be refused for one of them.
+        commands = [("MULTI",), *commands, ("EXEC",)]
+        for command in commands:
+            pipe.execute_command(*command)
+        return len(commands)
 
     def answer(self, results: Sequence[Any]) -> QueueCount:
-        """What those commands came to."""
-        waiting, newest, *position = results
+        """What that transaction came to; an error of any of its commands is raised."""
+        *queued, done = results
+        for result in (*queued, *(done if isinstance(done, list) else (done,))):
+            if isinstance(result, Exception):
+                raise result
+        waiting, newest, *position = done
         stayed = None if not position else self._stayed(position[0], int(waiting))
-        return QueueCount(int(waiting), newest.decode() if newest else None, stayed)
+        return QueueCount(int(waiting), newest.decode(errors="surrogateescape") if newest else None, stayed)
 
     def _stayed(self, position: int | None, waiting: int) -> int:
         """How many have stayed; of more than are looked at, as many as could have."""

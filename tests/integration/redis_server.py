@@ -85,8 +85,15 @@ class RedisServer:
 
     def calls(self) -> dict[str, int]:
         """How often each command was called."""
-        with socket.create_connection((self._address, self.port), timeout=2) as connection:
-            connection.sendall(b"INFO commandstats\r\n")
-            with connection.makefile("rb") as answer:
-                told = answer.read(int(answer.readline()[1:])).decode()
+        told = self._info("commandstats")
         return {name: int(calls) for name, calls in re.findall(r"^cmdstat_(\S+?):calls=(\d+)", told, re.MULTILINE)}
+
+    def reads(self) -> int:
+        """How often it has read from a connection: at least once for what is sent together, and for asking this."""
+        return int(re.findall(r"^total_reads_processed:(\d+)", self._info("stats"), re.MULTILINE)[0])
+
+    def _info(self, section: str) -> str:
+        with socket.create_connection((self._address, self.port), timeout=2) as connection:
+            connection.sendall(f"INFO {section}\r\n".encode())
+            with connection.makefile("rb") as answer:
+                return answer.read(int(answer.readline()[1:])).decode()
