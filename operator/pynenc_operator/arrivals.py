@@ -1,10 +1,10 @@
 """Tells at once when an empty queue gets work, where its Redis can say so: counting every interval stays the net.
 
 Redis 6 and later tell a client when a key that it has read changes (`CLIENT TRACKING`, the server's side of
-client-side caching): once, at the first change. No setting of the server is needed, and while nothing happens nothing
-is sent. So a queue that was counted empty is read once more on a connection that listens, one for each URL; what
-comes to it then wakes its runners. A server that can't, or may not for this user, is counted every interval as any
-other backend is.
+client-side caching): once, at the first change. No setting of the server is needed, and while nothing happens only
+whether it is still there is asked, every 2 s. So a queue that was counted empty is read once more on a connection
+that listens, one for each URL; what comes to it then wakes its runners. A server that can't, or may not for this
+user, is counted every interval as any other backend is.
 
 Source: redis.io, "Client-side caching in Redis" (the default mode, RESP3).
 """
@@ -31,6 +31,7 @@ QUIET_SECONDS: Final = (
 )
 CHECK_SECONDS: Final = 2.0  # a server that went without a word is noticed so, after the client's own patience of 1 s
 UNUSED_SECONDS: Final = 600.0
+MOST_LISTENERS: Final = 128  # each is a thread and a connection; queues on further URLs are counted every interval
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _UNABLE_SECONDS: Final = 600.0
@@ -53,6 +54,8 @@ class Arrivals:
             listener = self._listeners.get(backend.url)
             if listener is None or not listener.is_alive():
                 self._listeners = {url: it for url, it in self._listeners.items() if it.is_alive()}
+                if len(self._listeners) >= MOST_LISTENERS:
+                    return
                 listener = self._listeners[backend.url] = _Listener(backend.server, pool, self._arrived)
                 with suppress(RuntimeError):  # no more threads: the next count tries again
                     listener.start()
@@ -93,19 +96,20 @@ class _Listener(threading.Thread):
         self._told: dict[bytes, Backend] = {}  # of which it will tell
         self._woken: dict[bytes, float] = {}
         self._used = time.monotonic()
+        self._asked: dict[bytes, float] = {}  # when somebody last cared
 
     def expect(self, key: bytes, backend: Backend) -> None:
         """Have this queue read, unless the server will tell of it anyway. In another thread."""
         with self._lock:
-            self._used = time.monotonic()
+            self._asked[key] = self._used = time.monotonic()
             if key not in self._told:
                 self._wanted[key] = backend
 
     def hears(self, key: bytes) -> bool:
         with self._lock:
-            if key not in self._told:
+            if key not in self._told or not self.is_alive():
                 return False
-            self._used = time.monotonic()
+            self._asked[key] = self._used = time.monotonic()
             return True
 
     def close(self) -> None:
@@ -142,6 +146,7 @@ class _Listener(threading.Thread):
             if self._connection.can_read(timeout=LISTEN_SECONDS):
                 self._connection.read_response(push_request=True)
             elif time.monotonic() > check_at:
+                self._forget_unused()
                 self._read(list(self._told)[:1])
                 check_at = time.monotonic() + CHECK_SECONDS
 
@@ -174,9 +179,21 @@ class _Listener(threading.Thread):
         for key in keys:
             length = None
             while length is None:  # as it is for what the server said on its own
-                length = self._connection.read_response(push_request=True)
+                try:
+                    length = self._connection.read_response(push_request=True)
+                except ResponseError:  # no list, or not for this user: counting says so, and the others go on
+                    length = 1
             if length:
                 self._wake(key)
+
+    def _forget_unused(self) -> None:
+        """Let go of queues whose runners are gone."""
+        with self._lock:
+            now = time.monotonic()
+            self._asked = {key: at for key, at in self._asked.items() if now - at < UNUSED_SECONDS}
+            for keys in (self._told, self._wanted):
+                for key in keys.keys() - self._asked:
+                    del keys[key]
 
     def _changed(self, push: list[Any]) -> None:
         """Take in what the server says on its own: keys that have changed, or None for all of them."""

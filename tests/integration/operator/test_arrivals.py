@@ -19,7 +19,7 @@ from tests.integration.operator.tcp_proxy import TcpProxy
 from tests.integration.redis_server import RedisServer
 
 # Counted once a test: whatever is told of later, the server has told.
-WITHIN = 5.0
+WITHIN = 10.0
 KEY = "__pynenc__:{}:broker:default_queue"
 
 
@@ -56,6 +56,12 @@ async def until(condition: Callable[[], bool]) -> None:
 async def until_listened_to(client: Redis, queues: int) -> None:
     """The server keeps so many keys of which it will tell."""
     await until(lambda: client.info("stats")["tracking_total_keys"] == queues)
+
+
+def heard(told: Told) -> set[bytes]:
+    """The keys of which a server will tell; asking `hears` would be a sign of use."""
+    [listener] = told.source._arrivals._listeners.values()
+    return set(listener._told)
 
 
 @pytest.fixture
@@ -177,6 +183,46 @@ async def test_a_user_who_may_not_listen_is_counted_all_the_same(
     client.rpush(KEY.format("limited"), "a")
     assert (await told.source.ask(limited, CountQueue())).waiting == 1
     client.acl_deluser("limited")
+
+
+async def test_a_key_that_may_be_read_no_longer_takes_nobody_else_s_news(
+    told: Told, redis: RedisServer, client: Redis
+) -> None:
+    client.acl_setuser("some", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all"])
+    url = redis.url.replace("redis://", "redis://some:secret@")
+    denied, allowed = (Backend(BackendKind.REDIS, url, app) for app in ("denied", "allowed"))
+    for backend in (denied, allowed):
+        await told.source.ask(backend, CountQueue())
+    await until_listened_to(client, 2)
+    redis.command("ACL", "SETUSER", "some", "resetkeys", f"~{KEY.format('allowed')}")
+    await until(lambda: told.apps == ["denied"])  # by the next look whether the server is still there
+    assert not told.source.hears(denied)
+    client.rpush(KEY.format("allowed"), "a")
+    await until(lambda: told.apps == ["denied", "allowed"])
+    client.acl_deluser("some")
+
+
+async def test_a_queue_that_nobody_asks_about_any_more_is_let_go_of(
+    told: Told, redis: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "UNUSED_SECONDS", 2.5)
+    kept = Backend(BackendKind.REDIS, redis.url, "kept")
+    assert await told.count(redis, "gone", "kept") == [0, 0]
+    await until_listened_to(client, 2)
+    await until(lambda: not told.source.hears(kept) or len(heard(told)) == 1)
+    assert heard(told) == {KEY.format("kept").encode()}
+
+
+async def test_only_so_many_servers_are_listened_to(
+    told: Told, redis: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "MOST_LISTENERS", 1)
+    assert await told.count(redis, "first") == [0]
+    await until_listened_to(client, 1)
+    other = Backend(BackendKind.REDIS, redis.url + "?client_name=other", "second")
+    assert (await told.source.ask(other, CountQueue())).waiting == 0
+    assert not told.source.hears(other)
+    assert told.source.hears(Backend(BackendKind.REDIS, redis.url, "first"))
 
 
 async def test_a_server_that_does_not_know_how_is_asked_once_in_ten_minutes(
