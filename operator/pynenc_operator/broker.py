@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from pynenc_operator.arrivals import Arrivals, Arrived
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
-from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.brokerclients import UNUSED_SECONDS, BrokerClients
 from pynenc_operator.pipelines import Asked, answer_all, as_broker_error
 from pynenc_operator.questions import CountQueue, QueueCount
 
@@ -31,7 +31,6 @@ type PollHook = Callable[[str, str, float], None]
 
 DEADLINE_SECONDS: Final = 2.0
 _REST_SECONDS: Final = 5.0  # after a timeout: a dead server must not hold up what could be done meanwhile
-_UNUSED_SECONDS: Final = 600.0
 _LOOK_FOR_UNUSED_SECONDS: Final = 10.0  # it takes a walk over all of them
 _MOST_COUNTS_AT_ONCE: Final = 64
 _MOST_COUNTS_OF_A_SERVER: Final = 8  # it may be the one that does not answer: others need the rest
@@ -229,7 +228,7 @@ class BackendSource:
         if now < self._evict_at:
             return
         self._evict_at = now + _LOOK_FOR_UNUSED_SECONDS
-        self._servers = {name: it for name, it in self._servers.items() if now - it.used < _UNUSED_SECONDS}
+        self._servers = {name: it for name, it in self._servers.items() if now - it.used < UNUSED_SECONDS}
         asked = {backend for backend, _ in self._counts}
         self._clients.evict(now, asked.__contains__)
 

@@ -15,7 +15,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.redisconnection import check_addresses
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
-_UNUSED_SECONDS: Final = 600.0
+UNUSED_SECONDS: Final = 600.0
 
 
 def load_plugins() -> None:
@@ -54,7 +54,7 @@ class BrokerClients:
     def evict(self, now: float, is_used: Callable[[Backend], bool]) -> None:
         """Drop what has not been asked for some time; `is_used`: whether it is being asked at the moment."""
         for backend, client in list(self._clients.items()):
-            if now - client.used > _UNUSED_SECONDS and not is_used(backend):
+            if now - client.used > UNUSED_SECONDS and not is_used(backend):
                 del self._clients[backend]
                 if backend.kind is BackendKind.REDIS:
                     self._disconnect(client.broker.client.connection_pool)

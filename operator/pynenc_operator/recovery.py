@@ -57,15 +57,13 @@ def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
 
 
 def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod], silent: frozenset[str]) -> tuple[Name, ...]:
-    """New lists for living workers: what is not answered yet stays named, and an answer until it is written down.
+    """New lists for living workers: what is not answered yet stays named, and an answer until nobody asks any more.
 
     What stands on workers that have been `silent` for too long is named on another one as well.
     """
     workers = pool.workers
-    unmarked = {pod.uid for pod in dead}
-    lists = {
-        pod.uid: [name for name in pod.recover if name not in pod.recovered or name in unmarked] for pod in workers
-    }
+    asked = {pod.uid for pod in dead} | {name for pod in dead for name in _open(pod)}
+    lists = {pod.uid: [name for name in pod.recover if name not in pod.recovered or name in asked] for pod in workers}
     named = {runner_id for uid, names in lists.items() if uid not in silent for runner_id in names}
     recoverer = _recoverer(pool, silent)
     if recoverer is not None:

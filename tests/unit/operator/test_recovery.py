@@ -121,6 +121,17 @@ def test_a_dead_recoverer_is_marked_only_when_its_own_names_stand_elsewhere() ->
     assert second.recovery == (Mark(recoverer, "c"),)
 
 
+def test_an_answer_for_whom_a_dead_recoverer_was_to_settle_stands_until_that_one_is_settled() -> None:
+    recoverer = dead("d", recover=("uid-x",))
+    both: dict[str, Any] = {"recover": ("uid-x", "uid-d"), "recovered": ("uid-x",)}
+    waiting = decide(AT_ZERO, seen(recoverer, idle("r", **both)), NOW)
+    assert (waiting.recovery, waiting.unrecovered) == ((), ("uid-d",))
+    both["recovered"] = ("uid-x", "uid-d")
+    assert decide(AT_ZERO, seen(recoverer, idle("r", **both)), NOW).recovery == (Mark(recoverer, "r"),)
+    settled = seen(replace(recoverer, recovered_by="r"), idle("r", **both))
+    assert named(decide(AT_ZERO, settled, NOW)) == {"r": ()}
+
+
 def test_a_worker_that_does_not_answer_for_ten_minutes_is_not_the_only_one_asked() -> None:
     hanging = idle("b", 999, recover=("uid-a",))
     patient = seen(dead("a"), hanging, recovery_since=NOW - ANSWER_SECONDS)
