@@ -66,6 +66,7 @@ class RunnerFacts:
     """What came of one runner."""
 
     most: int  # its maxReplicas and maxSurge
+    connections: int = 0  # so many to its Redis may be open at rest
     peak: int = 0
     excess: list[str] = field(default_factory=list)  # the live pods when there were too many of them
     called: dict[str, float] = field(default_factory=dict)  # how long each task takes

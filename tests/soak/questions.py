@@ -15,7 +15,7 @@ _TROUBLE = (AssertionError, OSError, RedisError, subprocess.SubprocessError)
 
 def ask(runner: Runner, sampler: Sampler, broken: set[str]) -> RunnerFacts:
     """All that came of a runner; `broken`: the uids of pods that faults have killed or deleted."""
-    facts = RunnerFacts(runner.most, called=dict(runner.caller.called))
+    facts = RunnerFacts(runner.most, runner.connections, called=dict(runner.caller.called))
     try:
         history, queue = runner.pool.history, runner.pool.queue
         facts.peak, facts.pods = history.peak(), len(history.uids())

@@ -37,6 +37,15 @@ class Runner:
         """So many live pods it may have, the one more for a new template included."""
         return int(self.spec["maxReplicas"] + self.spec.get("rollout", {}).get("maxSurge", SURGE))
 
+    @property
+    def connections(self) -> int:
+        """So many to its Redis may be open at rest: a client keeps those that it has needed at the same time.
+
+        The operator counts and listens; a worker has its loop's and, for each thread, pynenc's and the task's own.
+        """
+        worker = 1 + 2 * self.spec.get("maxThreads", 1)
+        return int(2 + self.spec.get("minReplicas", 0) * worker)
+
     def rests(self) -> bool:
         """Whether no task is left and its pods are as few as may be, all of them idle."""
         if self.pool.queue.succeeded() < len(self.caller.called):

@@ -168,14 +168,21 @@ def labels(series: str) -> set[tuple[str, str]]:
     return set(_LABEL.findall(series))
 
 
+def _pods(sample: Sample) -> Mapping[str, int]:
+    return sample.pods
+
+
+def _clients(sample: Sample) -> Mapping[str, int]:
+    return sample.clients
+
+
 def _of_runners(facts: Facts) -> Iterable[Check]:
     last = _last(facts)
-    for what, of in (("pods", lambda s: s.pods), ("connections to Redis", lambda s: s.clients)):
-        use: Callable[[Sample], Mapping[str, int]] = of
+    for what, use in (("pods", _pods), ("connections to Redis", _clients)):
         found, odd = [], []
-        for name in facts.runners:
+        for name, runner in facts.runners.items():
             before, after = ([use(s)[name] for s in some if name in use(s)] for some in (facts.before, last))
-            check = _back(what, before, after)
+            check = _back(what, before, after, runner.connections if use is _clients else 0)
             found.append(f"{name}: {check.detail}")
             odd += [name] if check.holds is False else []
         seen = bool(last) and bool(facts.before)

@@ -182,6 +182,15 @@ def test_a_pod_or_a_connection_that_is_left_fails_it(what: str, word: str) -> No
     assert [word in name for name in failed(found)] == [True]
 
 
+def test_a_connection_that_a_worker_has_once_needed_may_stay() -> None:
+    found = facts()
+    found.samples = [replace(s, clients={"a": 3}) for s in found.samples]
+    found.runners["a"].connections = 3
+    assert failed(found) == []
+    found.samples = [replace(s, clients={"a": 4}) for s in found.samples]
+    assert failed(found) == [of(found, "to Redis").what]
+
+
 def test_too_many_pods_and_a_busy_one_deleted_fail_it() -> None:
     found = facts()
     found.runners["a"].peak = 5
