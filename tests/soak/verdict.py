@@ -108,7 +108,7 @@ def _of_operators_memory(facts: Facts) -> Check:
 
 
 # Beside those of its event loop's executor, which starts one more whenever all have work, and ends none: the main one,
-# kopf's and one of kopf's own executor.
+# kopf's and one of kopf's own executor. One more listens to each runner's Redis.
 OTHER_THREADS: Final = 3
 # Two watches; and the renewals of the Lease, one every 2 s, take turns with all connections that there were at a busy
 # moment, and so keep as many as fit into the 15 s after which an unused one is closed.
@@ -122,7 +122,7 @@ def _of_operators_use(facts: Facts) -> Iterable[Check]:
     def back(what: str, use: Callable[[Operators], int], most: int = 0) -> Check:
         return _back(f"the operator's {what}", [use(one) for one in before], [use(one) for one in after], most)
 
-    yield back("threads", lambda one: one.threads, OTHER_THREADS + facts.executor)
+    yield back("threads", lambda one: one.threads, OTHER_THREADS + facts.executor + len(facts.runners))
     yield back("connections to the API server", lambda one: one.to_api, API_CONNECTIONS)
     yield back("other connections", lambda one: one.others)
     yield back("open files beside connections", lambda one: one.files - one.to_api - one.others)

@@ -118,7 +118,7 @@ def test_memory_is_compared_within_one_life_of_the_operator_which_only_faults_ma
 @pytest.mark.parametrize(
     ("use", "many", "what"),
     [
-        ("threads", 10, "threads"),
+        ("threads", 11, "threads"),
         ("to_api", 10, "connections to the API server"),
         ("others", 4, "other connections"),
         ("files", 20, "open files"),
@@ -136,7 +136,7 @@ def test_what_the_operator_uses_is_as_at_rest_before(use: str, many: int, what: 
 
 def test_threads_that_the_event_loop_keeps_may_stay() -> None:
     found = replace(facts(), executor=6)
-    found.samples = [sample(s.at, threads=9) for s in found.samples]
+    found.samples = [sample(s.at, threads=10) for s in found.samples]
     assert failed(found) == []
 
 
