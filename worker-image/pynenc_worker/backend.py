@@ -160,9 +160,10 @@ def derive_environment(backend: Backend, url: str, environ: MutableMapping[str, 
     for component, cls in backend.components.by_name().items():
         environ[f"PYNENC__{component.upper()}_CLS"] = cls
     environ[backend.url_variable] = url
-    for name in contract.ENV_QUEUES:
-        if not environ.get(name):
-            environ.pop(name, None)
+    of_broker, of_runner = contract.ENV_QUEUES
+    environ.pop(of_broker, None)  # the app's own stand: its tasks may enqueue into queues that are not served here
+    if not environ.get(of_runner):
+        environ.pop(of_runner, None)
     for name, value in DEFAULTS.items():
         environ.setdefault(name, value)
 

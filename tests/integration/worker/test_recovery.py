@@ -363,7 +363,7 @@ def test_in_the_slot_one_that_cannot_be_read_keeps_no_other_and_no_search(
     for _ in range(3):
         recovery.step()
         clock.now += 11
-    assert lost in redis_backend.RedisIndex(app).queued()
+    assert lost in (redis_backend.RedisIndex(app).queued() or ())
 
 
 def test_a_failed_invocation_releases_who_waits_for_it(app: Pynenc) -> None:
