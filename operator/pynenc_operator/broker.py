@@ -23,6 +23,7 @@ from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.brokerclients import BrokerClients
 from pynenc_operator.pipelines import Asked, answer_all, answer_one, as_broker_error
 from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.redisqueues import Queues
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
@@ -95,11 +96,11 @@ class BackendSource:
             self._on_poll(backend.kind, outcome, self._monotonic() - began)
 
     def hears(self, backend: Backend) -> bool:
-        """Whether `on_arrival` will be called when something comes into this queue, which was empty."""
+        """Whether `on_arrival` will be called when something comes into these queues, which were empty."""
         if backend not in self._clients or not CountQueue().goes_with_others(backend):
             return False
-        broker = self._clients.broker(backend, self._monotonic())
-        return self._arrivals.hears(backend, broker.key.default_queue())
+        self._clients.broker(backend, self._monotonic())  # it is in use
+        return self._arrivals.hears(backend)
 
     def close(self) -> None:
         """Listen to no server any more."""
@@ -198,7 +199,8 @@ class BackendSource:
         backend, _ = count.ask
         if isinstance(result, QueueCount) and not result.waiting and CountQueue().goes_with_others(backend):
             broker = self._clients.broker(backend, self._monotonic())
-            self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
+            queues = Queues.of(broker.key.prefix, backend.queues, (mark.queue for mark in result.marks))
+            self._arrivals.expect(backend, queues.quiet(), broker.client.connection_pool)
 
     def _start_thread(self, name: str, answer: Callable[[], list[Any]], counts: list[_Count]) -> None:
         """Have counts answered, with an error where no thread can be had."""

@@ -27,18 +27,25 @@ def answer_all(asked: Sequence[Asked], on_alone: OnAlone) -> list[Any]:
         return [answer_one(*asked[0], on_alone=on_alone)]
     try:
         with asked[0][0].client.pipeline(transaction=True) as pipe:
-            sizes = [question.put(pipe, broker) for broker, question, _ in asked]
+            sizes = [question.put(pipe, broker, backend) for broker, question, backend in asked]
             results = pipe.execute(raise_on_error=False)
     except Exception as error:  # noqa: BLE001 - any of the client's own
         if not _of_one_command(error):
             return [as_broker_error(error)] * len(asked)
         return [answer_one(*each, on_alone=on_alone) for each in asked]
     answers = []
-    for (_, question, _), size in zip(asked, sizes, strict=True):
+    for each, size in zip(asked, sizes, strict=True):
         mine, results = results[:size], results[size:]
         failed = next((result for result in mine if isinstance(result, Exception)), None)
-        answers.append(as_broker_error(failed) if failed else question.answer(mine))
+        answers.append(as_broker_error(failed) if failed else _answer(*each, mine))
     return answers
+
+
+def _answer(broker: Any, question: CountQueue, backend: Backend, results: Sequence[Any]) -> Any:  # noqa: ANN401
+    try:
+        return question.answer(results, broker, backend)
+    except Exception as error:  # noqa: BLE001 - the client's own, where it has to ask once more
+        return as_broker_error(error)
 
 
 def answer_one(broker: Any, question: Callable[[Any, Backend], Any], backend: Backend, *, on_alone: OnAlone) -> Any:  # noqa: ANN401

@@ -1,0 +1,105 @@
+"""An app's queues in Redis: the commands that count them, what the answers come to, and which keys tell of arrivals.
+
+A queue is a list, first in, first out, and a sorted set of what has a priority (`pynenc_worker.queuekeys`). Both lines
+of pynenc are counted so: 0.3 has the list of `default` alone. Where a runner names no queues, those that the app has
+ever used are counted; their names stand in Redis too, and are read with each count for the next one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pynenc_operator.arrivals import Quiet
+from pynenc_operator.backends import BrokerError, BrokerErrorKind
+from pynenc_operator.model import QueueMark
+from pynenc_worker import queuekeys
+
+# Redis looks through this many entries in a fraction of a millisecond.
+MOST_LOOKED_AT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queues of one app that are spoken of. `prefix` is the plugin's for the app's broker."""
+
+    prefix: str
+    names: tuple[str, ...]
+    all: bool  # that there are; `names` are those known
+
+    @classmethod
+    def of(cls, prefix: str, chosen: tuple[str, ...], known: Iterable[str]) -> "Queues":
+        """Those chosen, or else all, of which `known` are known beside `default`."""
+        return cls(prefix, chosen or tuple(dict.fromkeys((queuekeys.DEFAULT, *known))), not chosen)
+
+    def put_count(self, pipe: Any, since: dict[str, QueueMark]) -> int:  # noqa: ANN401 - of Redis' client
+        """Put the commands of a count into a pipeline; how many."""
+        commands = 0
+        if self.all:
+            commands += 1
+            pipe.srandmember(queuekeys.names(self.prefix), queuekeys.MOST_QUEUES + 1)
+        for name in self.names:
+            listed = queuekeys.listed(self.prefix, name)
+            pipe.llen(listed)
+            pipe.lindex(listed, -1)
+            pipe.zcard(queuekeys.prioritized(self.prefix, name))
+            commands += 3
+            if (mark := since.get(name)) and mark.newest:
+                pipe.lpos(listed, mark.newest, maxlen=min(max(1, mark.listed), MOST_LOOKED_AT))
+                commands += 1
+        return commands
+
+    def unknown(self, answer: Iterable[bytes]) -> tuple[str, ...]:
+        """The queues among the names of all that are not spoken of yet.
+
+        :raises BrokerError: there are too many
+        """
+        found = sorted(raw.decode() for raw in answer)
+        if len(found) > queuekeys.MOST_QUEUES:
+            raise BrokerError(
+                BrokerErrorKind.UNSUPPORTED,
+                f"its app has used more than {queuekeys.MOST_QUEUES} queues: name those that count in spec.queues",
+            )
+        return tuple(name for name in found if name not in self.names)
+
+    def unknown_by(self, answers: Sequence[Any]) -> tuple[str, ...]:
+        """The same, of the answers to a count."""
+        return self.unknown(answers[0]) if self.all else ()
+
+    def marks(self, answers: Sequence[Any], since: dict[str, QueueMark]) -> tuple[list[QueueMark], int]:
+        """How far each queue reaches by the answers to a count, and how many have stayed `since`."""
+        rest, marks, stayed = list(answers[self.all :]), [], 0
+        for name in self.names:
+            waiting, newest, prioritized = rest[:3]
+            del rest[:3]
+            mark = since.get(name)
+            if mark:
+                # Of priorities only the figures tell: a stream of them looks as if some had stayed.
+                stayed += min(mark.prioritized, int(prioritized))
+                if mark.newest:
+                    stayed += _stayed(rest.pop(0), mark.listed, int(waiting))
+            marks.append(QueueMark(name, newest.decode() if newest else None, int(waiting), int(prioritized)))
+        return marks, stayed
+
+    def quiet(self) -> tuple[Quiet, ...]:
+        """What these queues' keys say while all of them are empty and no other queue is used."""
+        keys = (key(self.prefix, name) for name in self.names for key in (queuekeys.listed, queuekeys.prioritized))
+        names = Quiet("SCARD", queuekeys.names(self.prefix), len(self.names) - 1)
+        return (*(Quiet("EXISTS", key, 0) for key in keys), *([names] if self.all else []))
+
+
+def _stayed(position: int | None, upto: int, waiting: int) -> int:
+    """How many of a list have stayed; of more than are looked at, as many as could have."""
+    if position is not None:
+        return int(position) + 1
+    return min(upto, waiting) if upto > MOST_LOOKED_AT else 0
+
+
+def heads(client: Any, queues: Queues) -> list[str]:  # noqa: ANN401
+    """The ids that are next in each queue."""
+    with client.pipeline(transaction=False) as pipe:
+        for name in queues.names:
+            pipe.lrange(queuekeys.listed(queues.prefix, name), 0, 0)
+            pipe.zrange(queuekeys.prioritized(queues.prefix, name), 0, 0)
+        answers = pipe.execute()
+    listed = [raw.decode() for found in answers[::2] for raw in found]
+    return [*listed, *(queuekeys.id_of(member) for found in answers[1::2] for member in found)]
