@@ -200,5 +200,5 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
             lacking = ", ".join(sorted(found[0].__abstractmethods__))
             raise ConfigError(
                 f"{plugin} does not work with pynenc {version('pynenc')}: its {name} lacks {lacking}. "
-                "pynenc 0.3.1 with pynenc-redis 0.3.0 work together"
+                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0"
             )

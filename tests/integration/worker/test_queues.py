@@ -175,6 +175,24 @@ def test_default_is_the_queue_of_producers_of_the_line_before(producer: Producer
     before.close()
 
 
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-next-redis"], indirect=True)
+def test_what_producers_of_the_other_line_enqueue_into_default_runs_and_they_read_the_result(
+    start_worker: StartWorker, line: Line, next_python: Path
+) -> None:
+    """So that an app on Redis can move to the next line step by step."""
+    other = Path(sys.executable) if line.python == next_python else next_python
+    producer = Producer(replace(line, python=other))
+    ids = [producer.call(task, name=task) for task in ("flaky", "ask_child")]
+    for gate in ("ask_child", "ask_child-child"):
+        line.open_gate(gate)
+    start_worker()
+    eventually(lambda: all(map(producer.succeeded, ids)), "both end")
+    results = [producer("result", invocation_id=one) for one in ids]
+    producer.close()
+    assert results == ["flaky", "ask_child got ask_child-child"]
+    assert sorted(line.executions()) == ["ask_child", "ask_child-child", "flaky", "flaky"]
+
+
 def test_a_plugin_that_has_queues_by_itself_is_left_alone(next_python: Path) -> None:
     script = Path(__file__).with_name("newer_plugin.py")
     done = subprocess.run(

@@ -201,3 +201,14 @@ async def test_two_runners_that_count_one_queue_hear_of_each_other(source: Sourc
     await queue.read(KEY, runner())
     queue.forget(KEY)
     assert queue.shared(other) is None
+
+
+async def test_named_queues_are_shared_where_one_is_in_both(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    other = Key("shop", "invoices")
+    await queue.read(KEY, runner(queues=["gpu", "mail"]))
+    await queue.read(other, runner(queues=["default", "mail"]))
+    assert queue.shared(KEY)
+    assert queue.shared(other)
+    await queue.read(other, runner(queues=["default", "sms"]))
+    assert (queue.shared(KEY), queue.shared(other)) == (None, None)
