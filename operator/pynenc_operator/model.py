@@ -147,6 +147,7 @@ class QueueMark:
     newest: str | None  # the last entry of what is first in, first out
     listed: int  # of how many
     prioritized: int = 0  # how many more have a priority
+    latest: int | None = None  # the highest number of these, where they are few enough to be read
 
 
 @dataclass(frozen=True, slots=True)

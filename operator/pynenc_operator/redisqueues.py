@@ -16,6 +16,8 @@ from pynenc_worker import queuekeys
 
 # Redis looks through this many entries in a fraction of a millisecond.
 MOST_LOOKED_AT: Final = 10_000
+# What has a priority has no place that it came to: so few are read, that it can be told who has stayed.
+MOST_READ: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Queues:
             pipe.llen(listed)
             pipe.lindex(listed, -1)
             pipe.zcard(queuekeys.prioritized(self.prefix, name))
-            commands += 3
+            pipe.zrange(queuekeys.prioritized(self.prefix, name), 0, MOST_READ - 1)
+            commands += 4
             if (mark := since.get(name)) and mark.newest:
                 pipe.lpos(listed, mark.newest, maxlen=min(max(1, mark.listed), MOST_LOOKED_AT))
                 commands += 1
@@ -69,15 +72,16 @@ class Queues:
         """How far each queue reaches by the answers to a count, and how many have stayed `since`."""
         rest, marks, stayed = list(answers[self.all :]), [], 0
         for name in self.names:
-            waiting, newest, prioritized = rest[:3]
-            del rest[:3]
+            listed, newest, prioritized, members = rest[:4]
+            del rest[:4]
+            numbers = list(map(queuekeys.number_of, members)) if prioritized <= MOST_READ else []
             mark = since.get(name)
             if mark:
-                # Of priorities only the figures tell: a stream of them looks as if some had stayed.
-                stayed += min(mark.prioritized, int(prioritized))
+                stayed += _stayed_prioritized(numbers, prioritized, mark)
                 if mark.newest:
-                    stayed += _stayed(rest.pop(0), mark.listed, int(waiting))
-            marks.append(QueueMark(name, newest.decode() if newest else None, int(waiting), int(prioritized)))
+                    stayed += _stayed(rest.pop(0), mark.listed, listed)
+            latest = max(numbers, default=None)
+            marks.append(QueueMark(name, newest.decode() if newest else None, listed, prioritized, latest))
         return marks, stayed
 
     def quiet(self) -> tuple[Quiet, ...]:
@@ -92,6 +96,13 @@ def _stayed(position: int | None, upto: int, waiting: int) -> int:
     if position is not None:
         return int(position) + 1
     return min(upto, waiting) if upto > MOST_LOOKED_AT else 0
+
+
+def _stayed_prioritized(numbers: Sequence[int], prioritized: int, mark: QueueMark) -> int:
+    """How many of what has a priority have stayed; where they are too many to be read, as many as could have."""
+    if mark.latest is None or prioritized > MOST_READ:
+        return min(mark.prioritized, prioritized)
+    return sum(number <= mark.latest for number in numbers)
 
 
 def heads(client: Any, queues: Queues) -> list[str]:  # noqa: ANN401

@@ -33,6 +33,11 @@ def names(prefix: str) -> str:
     return f"{prefix}queues"
 
 
+def number_of(member: bytes) -> int:
+    """When it came, among those of the sorted set: a number that only grows."""
+    return int(member[:_SEQUENCE_DIGITS])
+
+
 def id_of(member: bytes) -> str:
     """The invocation's id of a member of the sorted set."""
     return member[_SEQUENCE_DIGITS + 1 :].decode()

@@ -15,6 +15,7 @@ from pynenc_operator.broker import BackendSource
 from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.model import QueueMark
 from pynenc_operator.questions import CountQueue, OldestEntry, QueueCount
+from pynenc_operator.redisqueues import MOST_READ
 from pynenc_worker import queuekeys
 from tests.integration.redis_server import RedisServer
 
@@ -125,13 +126,28 @@ async def test_what_has_stayed_is_known_of_each_queue(source: BackendSource, red
     shop.put("gpu", "c", "d")
     shop.put("gpu", "e", "f", priority=2.0)
     before = await count(source, redis, "default", "gpu")
-    assert before.marks == (QueueMark("default", "b", 2, 0), QueueMark("gpu", "d", 2, 2))
+    assert before.marks == (QueueMark("default", "b", 2), QueueMark("gpu", "d", 2, 2, 2))
     shop.client.delete(queuekeys.listed(PREFIX, "default"))
     shop.put("default", "g", "h", "i")
     shop.client.lpop(queuekeys.listed(PREFIX, "gpu"))
     shop.client.zpopmin(queuekeys.prioritized(PREFIX, "gpu"))
+    shop.put("gpu", "j", "k", priority=3.0)  # before those that were there
     after = await count(source, redis, "default", "gpu", since=before)
-    assert (after.waiting, after.stayed) == (5, 2)  # d, and one of e and f
+    assert (after.waiting, after.stayed) == (7, 2)  # d and f
+
+
+async def test_of_many_with_a_priority_as_many_have_stayed_as_could(
+    source: BackendSource, redis: RedisServer, shop: Shop
+) -> None:
+    shop.put("gpu", *(str(number) for number in range(MOST_READ + 10)), priority=1.0)
+    before = await count(source, redis, "gpu")
+    shop.client.zpopmin(queuekeys.prioritized(PREFIX, "gpu"), 20)
+    after = await count(source, redis, "gpu", since=before)
+    assert (after.waiting, after.stayed) == (MOST_READ - 10, MOST_READ - 10)
+    again = await count(source, redis, "gpu", since=after)
+    shop.client.delete(queuekeys.prioritized(PREFIX, "gpu"))
+    shop.put("gpu", "new", priority=1.0)
+    assert ((await count(source, redis, "gpu", since=again)).stayed, again.stayed) == (0, MOST_READ - 10)
 
 
 async def test_an_app_with_a_queue_for_each_customer_has_to_name_those_that_count(
