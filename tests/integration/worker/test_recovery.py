@@ -207,7 +207,7 @@ def test_a_look_that_an_outage_prevents_does_not_count(
         raise ConnectionError
 
     with monkeypatch.context() as outage:
-        outage.setattr(app.broker.client, "llen", away)
+        outage.setattr(app.broker.client, "lrange", away)
         for _ in range(30):
             clock.now += 1
             with contextlib.suppress(ConnectionError):
