@@ -12,8 +12,9 @@ Source: redis.io, "Client-side caching in Redis" (the default mode, RESP3).
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from redis import ConnectionPool, RedisError
@@ -24,6 +25,16 @@ from pynenc_operator.backends import Backend, BrokerError
 log = logging.getLogger(__name__)
 
 type Arrived = Callable[[Backend], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What a key says while nothing has come: a command that only reads it, and its answer."""
+
+    command: str
+    key: str
+    answer: int
+
 
 LISTEN_SECONDS: Final = 0.25  # how long it listens before it looks for queues that have become empty
 QUIET_SECONDS: Final = (
@@ -46,8 +57,11 @@ class Arrivals:
         self._listeners: dict[str, _Listener] = {}
         self._closed = False
 
-    def expect(self, backend: Backend, key: str, pool: ConnectionPool) -> None:
-        """Have `arrived` called when this queue, just counted empty on a connection of `pool`, is empty no longer."""
+    def expect(self, backend: Backend, quiet: Sequence[Quiet], pool: ConnectionPool) -> None:
+        """Have `arrived` called when a backend's queues, just counted empty by `pool`, are so no longer.
+
+        `quiet`: what their keys say until then.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -59,13 +73,13 @@ class Arrivals:
                 listener = self._listeners[backend.url] = _Listener(backend.server, pool, self._arrived)
                 with suppress(RuntimeError):  # no more threads: the next count tries again
                     listener.start()
-            listener.expect(key.encode(), backend)
+            listener.expect(backend, quiet)
 
-    def hears(self, backend: Backend, key: str) -> bool:
+    def hears(self, backend: Backend) -> bool:
         """Whether `arrived` will be called: the server has been asked to tell, or it is told when it no longer can."""
         with self._lock:
             listener = self._listeners.get(backend.url)
-        return listener is not None and listener.hears(key.encode())
+        return listener is not None and listener.hears(backend)
 
     def close(self) -> None:
         """End all listening."""
@@ -92,24 +106,33 @@ class _Listener(threading.Thread):
         self._arrived = arrived
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._wanted: dict[bytes, Backend] = {}  # to be read, so that the server tells of their next change
-        self._told: dict[bytes, Backend] = {}  # of which it will tell
+        self._wanted: dict[bytes, Quiet] = {}  # to be read, so that the server tells of their next change
+        self._told: dict[bytes, Quiet] = {}  # of which it will tell
+        self._hearers: dict[bytes, set[Backend]] = {}  # a queue that several runners serve is told to all of them
+        self._keys: dict[Backend, Set[bytes]] = {}
         self._woken: dict[bytes, float] = {}
         self._used = time.monotonic()
-        self._asked: dict[bytes, float] = {}  # when somebody last cared
+        self._asked: dict[Backend, float] = {}  # when somebody last cared
 
-    def expect(self, key: bytes, backend: Backend) -> None:
-        """Have this queue read, unless the server will tell of it anyway. In another thread."""
+    def expect(self, backend: Backend, quiet: Sequence[Quiet]) -> None:
+        """Have these keys read, unless the server will tell of them anyway. In another thread."""
         with self._lock:
-            self._asked[key] = self._used = time.monotonic()
-            if key not in self._told:
-                self._wanted[key] = backend
+            self._asked[backend] = self._used = time.monotonic()
+            wanted = {each.key.encode(): each for each in quiet}
+            self._let_go(backend, keep=wanted.keys())
+            self._keys[backend] = wanted.keys()
+            for key, each in wanted.items():
+                self._hearers.setdefault(key, set()).add(backend)
+                if self._told.get(key) != each:
+                    self._told.pop(key, None)
+                    self._wanted[key] = each
 
-    def hears(self, key: bytes) -> bool:
+    def hears(self, backend: Backend) -> bool:
         with self._lock:
-            if key not in self._told or not self.is_alive():
+            keys = self._keys.get(backend)
+            if not keys or not keys <= self._told.keys() or not self.is_alive():
                 return False
-            self._asked[key] = self._used = time.monotonic()
+            self._asked[backend] = self._used = time.monotonic()
             return True
 
     def close(self) -> None:
@@ -133,8 +156,9 @@ class _Listener(threading.Thread):
                 with self._lock:  # the lengths that are read next say what has changed meanwhile
                     unheard, self._told = self._told, {}
                     self._wanted |= unheard
+                    unsure = set().union(*(self._hearers.get(key, ()) for key in unheard))
             if not self._ending.is_set():
-                for backend in unheard.values():  # who relies on being told counts for himself now
+                for backend in unsure:  # who relies on being told counts for himself now
                     self._arrived(backend)
             self._ending.wait(pause)
 
@@ -147,7 +171,7 @@ class _Listener(threading.Thread):
                 self._connection.read_response(push_request=True)
             elif time.monotonic() > check_at:
                 self._forget_unused()
-                self._read(list(self._told)[:1])
+                self._read(list(self._told.values())[:1])
                 check_at = time.monotonic() + CHECK_SECONDS
 
     def _connect(self) -> None:
@@ -166,34 +190,42 @@ class _Listener(threading.Thread):
         now = time.monotonic()
         with self._lock:
             self._woken = {key: at for key, at in self._woken.items() if now - at < QUIET_SECONDS}
-            due = {key: backend for key, backend in self._wanted.items() if key not in self._woken}
-            self._wanted = {key: backend for key, backend in self._wanted.items() if key in self._woken}
+            due = {key: quiet for key, quiet in self._wanted.items() if key not in self._woken}
+            self._wanted = {key: quiet for key, quiet in self._wanted.items() if key in self._woken}
             self._told |= due
-        self._read(list(due))
+        self._read(list(due.values()))
 
-    def _read(self, keys: list[bytes]) -> None:
-        """Read how long these queues are; the server tells of their next change, maybe between its answers."""
-        if not keys:
+    def _read(self, quiet: list[Quiet]) -> None:
+        """Read what these keys say; the server tells of their next change, maybe between its answers."""
+        if not quiet:
             return
-        self._connection.send_packed_command(self._connection.pack_commands([("LLEN", key) for key in keys]))
-        for key in keys:
-            length = None
-            while length is None:  # as it is for what the server said on its own
+        commands = [(each.command, each.key) for each in quiet]
+        self._connection.send_packed_command(self._connection.pack_commands(commands))
+        for each in quiet:
+            answer: Any = None
+            while answer is None:  # as it is for what the server said on its own
                 try:
-                    length = self._connection.read_response(push_request=True)
-                except ResponseError:  # no list, or not for this user: counting says so, and the others go on
-                    length = 1
-            if length:
-                self._wake(key)
+                    answer = self._connection.read_response(push_request=True)
+                except ResponseError as refused:  # not for this user: counting says so, and the others go on
+                    answer = refused
+            if answer != each.answer:
+                self._wake(each.key.encode())
 
     def _forget_unused(self) -> None:
         """Let go of queues whose runners are gone."""
         with self._lock:
             now = time.monotonic()
-            self._asked = {key: at for key, at in self._asked.items() if now - at < UNUSED_SECONDS}
-            for keys in (self._told, self._wanted):
-                for key in keys.keys() - self._asked:
-                    del keys[key]
+            for backend in [it for it, at in self._asked.items() if now - at >= UNUSED_SECONDS]:
+                del self._asked[backend]
+                self._let_go(backend)
+
+    def _let_go(self, backend: Backend, keep: Set[bytes] = frozenset()) -> None:
+        """Have it told of no key until it expects that again; what nobody is told of is not read. With the lock."""
+        for key in self._keys.pop(backend, frozenset()) - keep:
+            self._hearers[key].discard(backend)
+            if not self._hearers[key]:
+                for keys in (self._hearers, self._told, self._wanted):
+                    keys.pop(key, None)
 
     def _changed(self, push: list[Any]) -> None:
         """Take in what the server says on its own: keys that have changed, or None for all of them."""
@@ -203,10 +235,12 @@ class _Listener(threading.Thread):
 
     def _wake(self, key: bytes) -> None:
         with self._lock:
-            backend = self._told.pop(key, None)
-            if backend:
+            woken = list(self._hearers[key]) if key in self._told else []
+            if woken:
                 self._woken[key] = time.monotonic()
-        if backend:
+            for backend in woken:
+                self._let_go(backend)
+        for backend in woken:
             self._arrived(backend)
 
     def _is_over(self) -> bool:

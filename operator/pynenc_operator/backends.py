@@ -67,9 +67,9 @@ class Backend:
         return _server(self.kind, self.url)
 
     @property
-    def is_a_list(self) -> bool:
-        """Whether its queue is one list in a Redis, which can be counted with others and listened to."""
-        return self.kind is BackendKind.REDIS and not self.queues
+    def has_redis_queues(self) -> bool:
+        """Whether its queues are keys of a Redis, which can be counted with others and listened to."""
+        return self.kind is BackendKind.REDIS
 
 
 @lru_cache(_MOST_REMEMBERED)

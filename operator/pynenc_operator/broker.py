@@ -23,6 +23,7 @@ from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.brokerclients import UNUSED_SECONDS, BrokerClients
 from pynenc_operator.pipelines import Asked, answer_all, as_broker_error
 from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.redisqueues import Queues
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
 type Question[T] = Callable[[Any, Backend], T]
@@ -93,11 +94,11 @@ class BackendSource:
             self._on_poll(backend.kind, outcome, self._monotonic() - began)
 
     def hears(self, backend: Backend) -> bool:
-        """Whether `on_arrival` will be called when something comes into this queue, which was empty."""
-        if backend not in self._clients or not backend.is_a_list:
+        """Whether `on_arrival` will be called when something comes into these queues, which were empty."""
+        if backend not in self._clients or not backend.has_redis_queues:
             return False
-        broker = self._clients.broker(backend, self._monotonic())
-        return self._arrivals.hears(backend, broker.key.default_queue())
+        self._clients.broker(backend, self._monotonic())  # it is in use
+        return self._arrivals.hears(backend)
 
     def close(self) -> None:
         """Listen to no server any more."""
@@ -123,7 +124,7 @@ class BackendSource:
         try:
             async with asyncio.timeout((count.started if count else now) + self._deadline - now):
                 # Making a client takes some ms, and they would add up in a thread: a new one's first count goes alone.
-                together = backend.is_a_list and backend in self._clients
+                together = backend.has_redis_queues and backend in self._clients
                 if count is None and isinstance(question, CountQueue) and together:
                     count = self._gather(backend, question, server, now)
                 elif count is None:
@@ -164,7 +165,7 @@ class BackendSource:
         self._evict(now)
 
         def answer() -> Sequence[Any]:
-            asked: list[Asked] = [(self._clients.broker(it, now), question) for it, question in counts]
+            asked: list[Asked] = [(self._clients.broker(it, now), question, it) for it, question in counts]
             return answer_all(asked)
 
         self._start_thread(f"count {len(counts)} queues", answer, [*counts.values()])
@@ -192,9 +193,10 @@ class BackendSource:
         del self._counts[count.ask]
         count.result.set_result(result)
         backend, _ = count.ask
-        if isinstance(result, QueueCount) and not result.waiting and backend.is_a_list:
+        if isinstance(result, QueueCount) and not result.waiting and backend.has_redis_queues:
             broker = self._clients.broker(backend, self._monotonic())
-            self._arrivals.expect(backend, broker.key.default_queue(), broker.client.connection_pool)
+            queues = Queues.of(broker.key.prefix, backend.queues, (mark.queue for mark in result.marks))
+            self._arrivals.expect(backend, queues.quiet(), broker.client.connection_pool)
 
     def _start_thread(self, name: str, answer: Callable[[], Sequence[Any]], counts: list[_Count]) -> None:
         """Have counts answered, with an error where no thread can be had."""

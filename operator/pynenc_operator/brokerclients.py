@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from pynenc import Pynenc
 from pynenc.plugin_loader import load_all_plugins
+from pynenc.util.sqlite_utils import TableNames
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind, checked_redis_url
 from pynenc_operator.redisconnection import check_addresses
+from pynenc_operator.sqlitequeue import SqliteQueue
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 UNUSED_SECONDS: Final = 600.0
@@ -43,8 +45,6 @@ class BrokerClients:
 
     def broker(self, backend: Backend, now: float) -> Any:  # noqa: ANN401 - of either line of pynenc
         """The broker of a backend."""
-        if backend.kind is BackendKind.SQLITE:
-            _refuse_strange_file(Path(backend.url))  # each time: who can write to the volume may have changed it
         client = self._clients.get(backend)
         if client is None:
             client = self._clients[backend] = _Client(self._connect(backend), now)
@@ -73,7 +73,8 @@ class BrokerClients:
                 check_addresses(broker.client.connection_pool)
             return broker
         if backend.kind is BackendKind.SQLITE:
-            return _broker(backend, broker_cls="SQLiteBroker", sqlite_db_path=backend.url)
+            names = TableNames(backend.app_id, "broker")
+            return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
         raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
 
     def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
@@ -87,15 +88,3 @@ def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
     # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
     settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
     return Pynenc(config_values=settings).broker
-
-
-def _refuse_strange_file(path: Path) -> None:
-    """Only a file that is there, and where it says: SQLite would make a new one, and follow links elsewhere."""
-    if not path.is_file():
-        raise BrokerError(
-            BrokerErrorKind.UNREACHABLE,
-            "no such file: mount the volume of spec.backend.sqlite in the operator too; the app makes the file "
-            "when it first enqueues",
-        )
-    if path.resolve() != path:
-        raise BrokerError(BrokerErrorKind.REFUSED, "the path of the SQLite file leads through a link")

@@ -13,6 +13,7 @@ from pynenc_operator.consumption import SUSPECT_AGAIN_SECONDS
 from pynenc_operator.decision import Decision
 from pynenc_operator.model import Failures, Key, Orphans, QueueDepth, Trouble
 from pynenc_operator.pool import Pool
+from pynenc_operator.pynencline import lacks_queues
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 
@@ -91,7 +92,7 @@ def compute(previous: Iterable[Json], report: Report, now: float) -> list[Json]:
     wanted = [
         (READY, *_ready(report)),
         (BROKER_REACHABLE, *_broker(report)),
-        (TEMPLATE_VALID, *_template(facts)),
+        (TEMPLATE_VALID, *_template(report)),
         (SCALING_LIMITED, *_limited(report.decision)),
         (PROGRESSING, *_progressing(report)),
     ]
@@ -129,8 +130,8 @@ def _ready(report: Report) -> tuple[str, str, str]:
         return "False", "Paused", "spec.mode is Paused: nothing is created, drained or deleted; set Auto to go on"
     if report.spec.mode is Mode.SHADOW:
         return "False", "Shadow", "spec.mode is Shadow: decisions are reported and not carried out; set Auto to act"
-    if facts.template:
-        return "False", "TemplateInvalid", "no pod can be made of this template: see condition TemplateValid"
+    if _template(report)[0] == "False":
+        return "False", "TemplateInvalid", "no pod of this template can serve: see condition TemplateValid"
     if facts.broker:
         return "False", "BrokerUnreachable", "the queue can't be counted: see condition BrokerReachable"
     if report.failures and not report.pool.idle and not report.pool.active:
@@ -178,9 +179,17 @@ def _broker(report: Report) -> tuple[str, str, str]:
     return "True", "Counted", "the queue is counted through pynenc's broker"
 
 
-def _template(facts: Facts) -> tuple[str, str, str]:
+def _template(report: Report) -> tuple[str, str, str]:
+    facts = report.facts
     if facts.template:
         return "False", facts.template.reason, facts.template.message
+    if report.spec.queues and lacks_queues(report.pool, report.trouble):
+        return (
+            "False",
+            "QueuesUnsupported",
+            "spec.queues needs pynenc 0.4, and the image has an older one, which has a "
+            "single queue: leave queues out, or put pynenc 0.4 into the image and into the producers",
+        )
     if facts.template_valid is None:
         return "Unknown", "NotTried", "the API server has not been asked yet"
     return "True", "Accepted", "the API server accepts the pod that is built from this spec"

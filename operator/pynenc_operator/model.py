@@ -98,6 +98,7 @@ class WorkerPod:
     recover: tuple[str, ...] = ()  # dead runners that this worker is asked to recover, by id
     recovered: tuple[str, ...] = ()  # those of them that it says it has
     recovered_by: str | None = None  # who did that for this pod, which is dead
+    pynenc: str | None = None  # version of the worker's pynenc, as it says
 
     @property
     def died(self) -> bool:
@@ -139,6 +140,17 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueMark:
+    """How far one of an app's queues reached at a count, so that a later one can tell what has stayed."""
+
+    queue: str
+    newest: str | None  # the last entry of what is first in, first out
+    listed: int  # of how many
+    prioritized: int = 0  # how many more have a priority
+    latest: int | None = None  # the highest number of these, where they are few enough to be read
+
+
+@dataclass(frozen=True, slots=True)
 class QueueDepth:
     """Invocations that wait in the queue, counted by pynenc's broker.
 
@@ -152,7 +164,7 @@ class QueueDepth:
     peak: int
     recount: int | None = None
     stayed: int | None = None
-    newest: str | None = None  # the entry that came last, where the backend shows it
+    marks: tuple[QueueMark, ...] = ()  # where the backend shows its entries
     waiting_since: float | None = None
     fell_at: float | None = None
 

@@ -7,25 +7,25 @@ with its keys, by their type, their contents or the server's ACL, is that app's 
 from collections.abc import Sequence
 from typing import Any
 
-from pynenc_operator.backends import BrokerError, cause_of, kind_of
+from pynenc_operator.backends import Backend, BrokerError, cause_of, kind_of
 from pynenc_operator.questions import CountQueue, QueueCount
 
-# A broker of pynenc's, and what it is asked.
-type Asked = tuple[Any, CountQueue]
+# A broker of pynenc's, what it is asked, and whose it is.
+type Asked = tuple[Any, CountQueue, Backend]
 
 
 def answer_all(asked: Sequence[Asked]) -> list[QueueCount | BrokerError]:
     """The answer to each, a BrokerError in place of one that there is not. In a thread."""
     try:
         with asked[0][0].client.pipeline(transaction=False) as pipe:
-            sizes = [question.put(pipe, broker) for broker, question in asked]
+            sizes = [question.put(pipe, broker, backend) for broker, question, backend in asked]
             results = pipe.execute(raise_on_error=False)
     except Exception as error:  # noqa: BLE001 - any of the client's own
         return [as_broker_error(error)] * len(asked)
     answers = []
-    for (_, question), size in zip(asked, sizes, strict=True):
+    for each, size in zip(asked, sizes, strict=True):
         mine, results = results[:size], results[size:]
-        answers.append(_answer(question, mine))
+        answers.append(_answer(*each, mine))
     return answers
 
 
@@ -34,8 +34,8 @@ def as_broker_error(error: Exception) -> BrokerError:
     return error if isinstance(error, BrokerError) else BrokerError(kind_of(error), cause_of(error))
 
 
-def _answer(question: CountQueue, results: list[Any]) -> QueueCount | BrokerError:
+def _answer(broker: Any, question: CountQueue, backend: Backend, results: list[Any]) -> QueueCount | BrokerError:  # noqa: ANN401
     try:
-        return question.answer(results)
-    except Exception as error:  # noqa: BLE001 - of whatever the keys hold
+        return question.answer(results, broker, backend)
+    except Exception as error:  # noqa: BLE001 - of whatever the keys hold, or the client's own where it has to ask again
         return as_broker_error(error)

@@ -1,34 +1,36 @@
 """What is asked of a backend beside connecting to it: counts, and whose work it is. Answered in a thread.
 
 Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
-`count_invocations` says on every backend. The rest is read from Redis as pynenc-redis keeps it; other
-backends can't tell it cheaply, and answer None.
+`count_invocations` says on every backend but Redis, where the keys are read. The rest is read from Redis as
+pynenc-redis keeps it; other backends can't tell it cheaply, and answer None.
 """
 
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pynenc_operator import redisqueues
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
+from pynenc_operator.model import QueueMark
+from pynenc_operator.redisqueues import Queues
+from pynenc_worker import queuekeys
 
 # Statuses in which an invocation is in a runner's hands.
 _HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
-# Redis looks through this many entries in a fraction of a millisecond.
-_MOST_LOOKED_AT: Final = 10_000
 # Backends that can tell cheaply who holds what.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
-    """How many invocations wait; where the backend shows its entries, the newest one, and how many stayed since."""
+    """How many invocations wait; where the backend shows its entries, how far they reach, and how many have stayed."""
 
     waiting: int
-    newest: str | None = None
+    marks: tuple[QueueMark, ...] = ()
     stayed: int | None = None
 
 
@@ -42,72 +44,86 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class CountQueue:
-    """How many invocations wait. `since`: the newest entry of an earlier count, of `upto` entries.
+    """How many invocations wait in a runner's queues, and how many of those have stayed that an earlier count saw.
 
-    A queue is first in, first out: what stands in front of that entry has stood there at that count.
+    A queue is first in, first out: what stands in front of the entry that was the newest then was there, too.
+    `since`: the marks of that count; `known`: queues that came into use after it.
     """
 
-    since: str | None = None
-    upto: int = 0
+    since: tuple[QueueMark, ...] = ()
+    known: tuple[str, ...] = ()
 
     def __call__(self, broker: Any, backend: Backend) -> QueueCount:  # noqa: ANN401 - of either line of pynenc
-        """Count through pynenc's broker, and on Redis in one round trip with the look at its entries."""
-        if backend.queues:
-            if not inspect.signature(broker.count_invocations).parameters:
-                raise BrokerError(BrokerErrorKind.UNSUPPORTED, "spec.queues needs pynenc 0.4; leave it out")
-            return QueueCount(int(broker.count_invocations(list(backend.queues))))
-        if not backend.is_a_list:
-            return QueueCount(int(broker.count_invocations()))
+        """Count through pynenc's broker; on Redis by its keys, in one round trip with the look at its entries."""
+        if not backend.has_redis_queues:
+            return QueueCount(_counted(broker, backend))
         with broker.client.pipeline(transaction=False) as pipe:
-            self.put(pipe, broker)
-            return self.answer(pipe.execute(raise_on_error=False))
+            self.put(pipe, broker, backend)
+            return self.answer(pipe.execute(raise_on_error=False), broker, backend)
 
-    def put(self, pipe: Any, broker: Any) -> int:  # noqa: ANN401
+    def put(self, pipe: Any, broker: Any, backend: Backend) -> int:  # noqa: ANN401
         """Put a transaction for this into a pipeline; of how many commands it is."""
-        key = broker.key.default_queue()
-        commands: list[tuple[Any, ...]] = [("LLEN", key), ("LINDEX", key, -1)]
-        if self.since is not None:
-            most = min(max(1, self.upto), _MOST_LOOKED_AT)
-            commands.append(("LPOS", key, self.since.encode(errors="surrogateescape"), "MAXLEN", most))
         # One of its own: a pipeline's would take in the commands of all apps, and be refused for one of them.
-        commands = [("MULTI",), *commands, ("EXEC",)]
+        commands = [("MULTI",), *self._queues(broker, backend).counting(self._marks), ("EXEC",)]
         for command in commands:
             pipe.execute_command(*command)
         return len(commands)
 
-    def answer(self, results: Sequence[Any]) -> QueueCount:
-        """What that transaction came to; an error of any of its commands is raised."""
+    def answer(self, results: Sequence[Any], broker: Any, backend: Backend) -> QueueCount:  # noqa: ANN401
+        """What that transaction came to; an error of any of its commands is raised.
+
+        A queue that was not known is counted with another round trip, once.
+        """
         *queued, done = results
         for result in (*queued, *(done if isinstance(done, list) else (done,))):
             if isinstance(result, Exception):
                 raise result
-        waiting, newest, *position = done
-        stayed = None if not position else self._stayed(position[0], int(waiting))
-        return QueueCount(int(waiting), newest.decode(errors="surrogateescape") if newest else None, stayed)
+        queues = self._queues(broker, backend)
+        if unknown := queues.unknown_by(done):
+            return replace(self, known=(*self.known, *unknown))(broker, backend)
+        marks, stayed = queues.marks(done, self._marks)
+        waiting = sum(mark.listed + mark.prioritized for mark in marks)
+        return QueueCount(waiting, tuple(marks), stayed if self.since else None)
 
-    def _stayed(self, position: int | None, waiting: int) -> int:
-        """How many have stayed; of more than are looked at, as many as could have."""
-        if position is not None:
-            return int(position) + 1
-        return min(self.upto, waiting) if self.upto > _MOST_LOOKED_AT else 0
+    @property
+    def _marks(self) -> dict[str, QueueMark]:
+        return {mark.queue: mark for mark in self.since}
+
+    def _queues(self, broker: Any, backend: Backend) -> Queues:  # noqa: ANN401
+        return Queues.of(broker.key.prefix, backend.queues, (*self._marks, *self.known))
+
+
+def _counted(broker: Any, backend: Backend) -> int:  # noqa: ANN401
+    """What pynenc's own `count_invocations` says."""
+    if not backend.queues:
+        return int(broker.count_invocations())
+    if not inspect.signature(broker.count_invocations).parameters:
+        cause = f"spec.queues works with Redis and SQLite, not with {backend.kind}; leave it out"
+        raise BrokerError(BrokerErrorKind.UNSUPPORTED, cause)
+    return int(broker.count_invocations(backend.queues))
 
 
 @dataclass(frozen=True, slots=True)
 class OldestEntry:
-    """Since when the entry at the head of the queue has been ready to run, by the clock of whoever put it there."""
+    """Since when the oldest of the queues' heads has been ready to run, by the clock of whoever put it there."""
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
-        """Read the head and its status record: two keys, however long the queue is."""
-        if backend.queues or backend.kind not in TELL_WHO_HOLDS:
+        """Read each queue's head and its status record: a few keys, however long the queues are."""
+        if backend.kind not in TELL_WHO_HOLDS:
             return None
-        head = broker.client.lindex(broker.key.default_queue(), 0)
-        if head is None:
-            return None
-        record = broker.client.get(_orchestrators(broker, backend).invocation_to_status(head.decode()))
-        if record is None:
-            return None
-        ready = datetime.fromisoformat(json.loads(record)["timestamp"])
-        return (ready if ready.tzinfo else ready.replace(tzinfo=UTC)).timestamp()
+        queues = Queues.of(broker.key.prefix, backend.queues, ())
+        if queues.all:
+            known = queues.unknown(broker.client.smembers(queuekeys.names(queues.prefix)))
+            queues = Queues.of(queues.prefix, (), known)
+        key = _orchestrators(broker, backend)
+        heads = [key.invocation_to_status(head) for head in redisqueues.heads(broker.client, queues)]
+        records = broker.client.mget(heads) if heads else ()
+        return min(map(_ready_since, filter(None, records)), default=None)
+
+
+def _ready_since(record: bytes) -> float:
+    ready = datetime.fromisoformat(json.loads(record)["timestamp"])
+    return (ready if ready.tzinfo else ready.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True)

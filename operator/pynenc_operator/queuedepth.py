@@ -13,7 +13,7 @@ from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
-from pynenc_operator.model import Key, QueueDepth
+from pynenc_operator.model import Key, QueueDepth, QueueMark
 from pynenc_operator.questions import (
     TELL_WHO_HOLDS,
     CountHeld,
@@ -50,18 +50,16 @@ class DepthWindow:
     told: Problem | None = None  # of the present outage
     waiting_since: float | None = None
     fell_at: float | None = None
-    newest: str | None = None
+    marks: tuple[QueueMark, ...] = ()
 
     def next_question(self) -> CountQueue:
         """How many wait, and how many of those that did at the last count."""
-        if self.newest is None or not self.counts:
-            return CountQueue()
-        return CountQueue(self.newest, self.counts[-1][1])
+        return CountQueue(self.marks)
 
     def counted(self, now: float, count: QueueCount) -> QueueDepth:
         """Take a count in. What has waited at no two counts in a row has met a worker that takes work."""
         self.down_since = self.told = None
-        self.newest = count.newest
+        self.marks = count.marks
         if self.counts and count.waiting < self.counts[-1][1]:
             self.fell_at = now
         if not count.waiting:
@@ -75,12 +73,12 @@ class DepthWindow:
         while self.counts[0][0] < now - PEAK_SECONDS and len(self.counts) > 1:
             self.counts.popleft()
         peak = max(seen for at, seen in self.counts if at >= now - PEAK_SECONDS)
-        return QueueDepth(count, peak, newest=self.newest, waiting_since=self.waiting_since, fell_at=self.fell_at)
+        return QueueDepth(count, peak, marks=self.marks, waiting_since=self.waiting_since, fell_at=self.fell_at)
 
     def failed(self, now: float) -> float:
         """Take a failed count in; since when counts have failed."""
         self.counts.clear()
-        self.waiting_since = self.newest = None
+        self.waiting_since, self.marks = None, ()
         if self.down_since is None:
             self.down_since = now
         return self.down_since
@@ -115,8 +113,8 @@ class QueueDepths:
         """
         window = self._windows.setdefault(key, DepthWindow())
         question = window.next_question()
-        if before and before.newest:
-            question = CountQueue(before.newest, before.count)
+        if before:
+            question = CountQueue(before.marks)
         try:
             backend = await self._credentials.backend(key, runner)
             self._remember(key, backend)
@@ -132,7 +130,7 @@ class QueueDepths:
         depth = window.counted(self._now(), count)
         if before is not None:
             stayed = 0 if before.count == 0 else count.stayed
-            depth = replace(depth, count=before.count, newest=before.newest, recount=count.waiting, stayed=stayed)
+            depth = replace(depth, count=before.count, marks=before.marks, recount=count.waiting, stayed=stayed)
         return Reading(depth=depth)
 
     async def held(self, key: Key) -> int | None:

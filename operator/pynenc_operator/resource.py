@@ -70,6 +70,7 @@ def parse_pod(pod: Json) -> WorkerPod:
         recover=recover,
         recovered=recovered,
         recovered_by=annotations.get(contract.RECOVERED_BY) or None,
+        pynenc=annotations.get(contract.PYNENC_VERSION) or None,
     )
 
 
@@ -81,6 +82,9 @@ def parse_trouble(status: Json, state: Json) -> Trouble | None:
         return Trouble(reason, waiting.get("message", ""))
     terminated = state.get("terminated", {})
     if terminated and terminated.get("exitCode") != 0:
+        cause, _, words = terminated.get("message", "").partition(": ")
+        if cause == contract.QUEUES_UNSUPPORTED:
+            return Trouble(cause, words)
         said = f"exit code {terminated.get('exitCode')} {terminated.get('message', '')}".strip()
         return Trouble(terminated.get("reason") or "Error", said)
     for condition in status.get("conditions", ()):
@@ -132,6 +136,7 @@ def parse_spec(spec: Json) -> RunnerSpec:
         broker_down=_parse_broker_down(broker_down) if "action" in broker_down else None,
         failed_pods_history_limit=fields.integer("failedPodsHistoryLimit"),
         max_surge=fields.within("rollout").integer("maxSurge"),
+        queues=fields.texts("queues"),
     )
 
 

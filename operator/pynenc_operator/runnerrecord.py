@@ -16,7 +16,7 @@ from pynenc_operator.failures import ended_too_early
 from pynenc_operator.families import DRAIN_SECONDS, POD_SECONDS, Distribution
 from pynenc_operator.model import WorkerPod
 from pynenc_operator.reason import OVER, Reason
-from pynenc_worker.contract import WorkerState
+from pynenc_worker.contract import QUEUES_UNSUPPORTED, WorkerState
 
 type Json = dict[str, Any]
 
@@ -30,6 +30,7 @@ _START_FAILURES: Final = {
     "CreateContainerError": "Config",
     "StartError": "Config",
     "ContainerCannotRun": "Config",
+    QUEUES_UNSUPPORTED: "Config",
     "OOMKilled": "OutOfMemory",
     "Unschedulable": "Unschedulable",
     "SchedulingGated": "Unschedulable",

@@ -53,3 +53,4 @@ class RunnerSpec:
     broker_down: BrokerDownFloor | None = None
     failed_pods_history_limit: int = 3
     max_surge: int = 1
+    queues: tuple[str, ...] = ()  # none named: all

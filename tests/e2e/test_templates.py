@@ -67,6 +67,20 @@ def test_a_broken_image_takes_no_working_pod_away_and_a_mended_one_recovers_by_i
     wait_until(lambda: images(pool) == {WORKING}, "the broken pod is gone")
 
 
+@side_by_side
+def test_queues_that_the_images_pynenc_does_not_have_are_a_condition_and_without_them_all_is_well(pool: Pool) -> None:
+    pool.apply(minReplicas=1)
+    pool.until_states("idle")
+    pool.change(queues=["gpu"])
+    wait_until(lambda: pool.condition("TemplateValid") == ("False", "QueuesUnsupported"), "the condition says why")
+    assert pool.condition("Progressing") == ("False", "QueuesUnsupported")
+    assert "this image has 0.3" in pool.said("Progressing")  # the worker's last words, by way of the kubelet
+    pool.change(queues=None)
+    wait_until(lambda: pool.condition("TemplateValid") == ("True", "Accepted"), "all is well again")
+    pool.enqueue(("short", 0.5, "served"))
+    pool.until_succeeded()
+
+
 @pytest.mark.fault("cluster", "a ResourceQuota below what is needed, then raised")
 @side_by_side
 def test_a_full_quota_limits_and_its_mending_is_enough(pool: Pool) -> None:

@@ -13,10 +13,12 @@ import redis
 
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource
+from pynenc_operator.model import QueueMark
 from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
 from pynenc_worker import contract
 from tests.cluster.paths import ROOT
 from tests.integration.redis_server import RedisServer
+from tests.integration.worker.processes import Line, Producer
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 APP_ID = "reports"  # as the page has it
@@ -75,10 +77,20 @@ async def ask_as_the_operator(url: str) -> None:
     """All that the operator asks of a Redis."""
     source, backend = BackendSource(allow_local=True), Backend(BackendKind.REDIS, url, APP_ID)
     assert (await source.ask(backend, CountQueue())).waiting == 1
-    assert (await source.ask(backend, CountQueue("gone", 1))).stayed == 0
+    assert (await source.ask(backend, CountQueue((QueueMark("default", "gone", 1),)))).stayed == 0
     assert await source.ask(backend, CountHeld()) == 1
     assert await source.ask(backend, OldestEntry())
     assert await source.ask(backend, ReadHeartbeats()) == ()
+
+
+def test_the_pages_user_may_do_what_queues_and_priorities_take(tmp_path: Path, redis_url: str) -> None:
+    python = ROOT / ".venv-next" / "bin" / "python"
+    producer = Producer(Line(python=python, backend="redis", url=redis_url, folder=tmp_path, app_id=APP_ID))
+    for queue, priority in (("default", 0.0), ("gpu", 0.0), ("gpu", 1.0)):
+        producer("route", ids=[f"{queue}-{priority}"], queue=queue, priority=priority)
+    assert producer("queued_in", queues=["default", "gpu"]) == 3
+    assert producer("take_all", queue="gpu") == ["gpu-1.0", "gpu-0.0"]
+    producer.close()
 
 
 def python(script: str, environment: dict[str, str], *arguments: str) -> list[str]:

@@ -28,6 +28,7 @@ the environment, which the operator writes:
   PYNENC_WORKER_METRICS_ADDRESS        all interfaces
   PYNENC_WORKER_PODINFO_DIR            /etc/pynenc-podinfo: a downward API volume of the pod's annotations
   PYNENC_WORKER_SERVICEACCOUNT_DIR     /var/run/secrets/kubernetes.io/serviceaccount
+  PYNENC_WORKER_TERMINATION_LOG        /dev/termination-log
   PYNENC_WORKER_TLS_STRICT             true; false accepts a cluster CA without keyUsage
   POD_NAMESPACE, POD_NAME, POD_UID     this pod
   KUBERNETES_SERVICE_HOST, _PORT       the API server; Kubernetes sets them in every pod

@@ -160,9 +160,10 @@ def derive_environment(backend: Backend, url: str, environ: MutableMapping[str, 
     for component, cls in backend.components.by_name().items():
         environ[f"PYNENC__{component.upper()}_CLS"] = cls
     environ[backend.url_variable] = url
-    for name in contract.ENV_QUEUES:
-        if not environ.get(name):
-            environ.pop(name, None)
+    of_broker, of_runner = contract.ENV_QUEUES
+    environ.pop(of_broker, None)  # the app's own stand: its tasks may enqueue into queues that are not served here
+    if not environ.get(of_runner):
+        environ.pop(of_runner, None)
     for name, value in DEFAULTS.items():
         environ.setdefault(name, value)
 
@@ -199,5 +200,5 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
             lacking = ", ".join(sorted(found[0].__abstractmethods__))
             raise ConfigError(
                 f"{plugin} does not work with pynenc {version('pynenc')}: its {name} lacks {lacking}. "
-                "pynenc 0.3.1 with pynenc-redis 0.3.0 work together"
+                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0"
             )

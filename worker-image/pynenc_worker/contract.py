@@ -32,6 +32,7 @@ DRAIN_ANSWER: Final = PREFIX + "drain-answer"  # the drain-request it has answer
 # It comes about 70 s after recover-runners; without this worker until then, the search is cut off.
 RECOVERED_RUNNERS: Final = PREFIX + "recovered-runners"
 WORKER_VERSION: Final = PREFIX + "worker-version"
+PYNENC_VERSION: Final = PREFIX + "pynenc-version"  # of the worker's pynenc; 0.3 has a single queue
 SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
 POD_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
@@ -43,6 +44,7 @@ WORKER_WRITES: Final = (
     DRAIN_ANSWER,
     RECOVERED_RUNNERS,
     WORKER_VERSION,
+    PYNENC_VERSION,
     SAFE_TO_EVICT,
     DO_NOT_DISRUPT,
     POD_DELETION_COST,
@@ -83,6 +85,10 @@ RESERVED_SETTINGS: Final = (
 )
 # What of these only tunes a connection, wherever it leads, and the serializer are left to the user.
 UNRESERVED_SETTINGS: Final = "_(POOL|RETRY)_[A-Z_]+$|_(HEARTBEAT|CONNECTION_ATTEMPTS|PREFETCH_COUNT|SERIALIZER_CLS)$"
+
+# How a worker's last words begin that has refused to serve queues which its pynenc does not have.
+QUEUES_UNSUPPORTED: Final = "QueuesUnsupported"
+TERMINATION_LOG: Final = "/dev/termination-log"  # Kubernetes' default: what stands there is in the container's state
 
 METRICS_PORT: Final = 9808  # default of ENV_METRICS_PORT: /metrics and /healthz
 # Kept back from terminationGracePeriodSeconds (= drainTimeoutSeconds + GRACE_MARGIN_SECONDS) to hand work back.

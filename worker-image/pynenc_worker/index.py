@@ -33,7 +33,7 @@ class InvocationIndex:
         return None if self._app.broker.count_invocations() else set()
 
     def queue_head(self, most: int) -> list[str] | None:
-        """The ids that are next in the queue, up to `most`; None when the backend can't say without taking them."""
+        """The ids that are next in the queues served, up to `most`; None when the backend can't say without taking."""
         del most
         return None
 

@@ -13,6 +13,7 @@ from pynenc.exceptions import InvocationStatusError
 from pynenc.invocation.status import InvocationStatus as S
 from pynenc.runner.runner_context import RunnerContext
 
+from pynenc_worker import lines
 from pynenc_worker.logs import log
 from pynenc_worker.outage import Backoff, is_outage
 
@@ -35,7 +36,7 @@ HAND_BACK_SECONDS: Final = 12.0
 
 def enqueue(app: Pynenc, invocation_id: str) -> None:
     """Put an invocation into its queue; pynenc 0.4 asks the task which one, and so imports it."""
-    if hasattr(app.orchestrator, "route_invocation"):
+    if lines.HAS_QUEUES:
         app.orchestrator.route_invocation(app.state_backend.get_invocation(invocation_id))
     else:
         app.broker.route_invocation(invocation_id)

@@ -22,7 +22,7 @@ class Packing:
     def __init__(
         self, queue_head: Callable[[int], list[str] | None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`queue_head`: the first ids in the queue, at most so many, the next one first; None: it can't be told."""
+        """`queue_head`: the first ids in the queues served, at most so many; None: it can't be told."""
         self._queue_head = queue_head
         self._clock = clock
         self._first_seen: dict[str, float] = {}
@@ -36,4 +36,4 @@ class Packing:
             return True
         now = self._clock()
         self._first_seen = {one: self._first_seen.get(one, now) for one in head}
-        return len(head) >= MANY or (bool(head) and now - self._first_seen[head[0]] >= patience)
+        return len(head) >= MANY or any(now - seen >= patience for seen in self._first_seen.values())

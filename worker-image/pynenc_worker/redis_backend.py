@@ -7,8 +7,8 @@ plugin's release has another shape.
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import redis
 from pynenc import Pynenc
@@ -16,6 +16,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, s
 from pynenc_redis.conf.config_redis import ConfigRedis
 from pynenc_redis.util import mongo_client
 
+from pynenc_worker import lines, queuekeys, redis_queues
 from pynenc_worker.backend import NO_URL
 from pynenc_worker.config import ConfigError
 from pynenc_worker.index import InvocationIndex
@@ -83,28 +84,63 @@ def install(app: Pynenc) -> None:
     )
 
 
+def _known_layout(broker: Any) -> bool:  # noqa: ANN401 - untyped in pynenc
+    """Whether the queues are where `queuekeys` says: not those of a plugin that implements pynenc 0.4 by itself."""
+    return not lines.HAS_QUEUES or redis_queues.filled(type(broker))
+
+
+def _pages(read: Callable[[str, int, int], list[bytes]], key: str) -> Iterator[bytes]:
+    """All of a list or a sorted set, in pieces that hold up the server for a moment only."""
+    start = 0
+    while page := read(key, start, start + QUEUE_PAGE - 1):
+        yield from page
+        start += QUEUE_PAGE
+
+
+def _merged(listed: list[bytes], prioritized: list[tuple[bytes, float]]) -> list[str]:
+    """One queue's ids in the order in which they are taken."""
+    before = [queuekeys.id_of(member) for member, score in prioritized if score < 0]
+    after = [queuekeys.id_of(member) for member, score in prioritized if score > 0]
+    return [*before, *(raw.decode() for raw in listed), *after]
+
+
 class RedisIndex(InvocationIndex):
-    """The plugin's own sets and list; its public query reads every invocation that there ever was."""
+    """The plugin's own sets and the queues' keys; its public query reads every invocation that there ever was."""
 
     def with_status(self, statuses: Iterable[InvocationStatus]) -> list[str]:
         """Every invocation in one of these statuses."""
         client, key = self._app.orchestrator.client, self._app.orchestrator.key
         return [raw.decode() for status in statuses for raw in client.smembers(key.status_to_invocations(status))]
 
-    def queued(self) -> set[str]:
-        """Everything that stands in the queue."""
-        client, key = self._app.broker.client, self._app.broker.key.default_queue()
+    def queued(self) -> set[str] | None:
+        """Everything that stands in the app's queues, also in those that others serve."""
+        broker = self._app.broker
+        if not _known_layout(broker):
+            return None
+        client, prefix = broker.client, broker.key.prefix
+        routed = {raw.decode() for raw in client.smembers(queuekeys.names(prefix))}
         found: set[str] = set()
-        for start in range(0, int(client.llen(key)) + 1, QUEUE_PAGE):
-            found.update(raw.decode() for raw in client.lrange(key, start, start + QUEUE_PAGE - 1))
+        for queue in routed | {queuekeys.DEFAULT}:
+            found.update(raw.decode() for raw in _pages(client.lrange, queuekeys.listed(prefix, queue)))
+            found.update(map(queuekeys.id_of, _pages(client.zrange, queuekeys.prioritized(prefix, queue))))
         return found
 
     def queue_head(self, most: int) -> list[str] | None:
-        """The ids that are next in the queue; None where there are several queues."""
-        if hasattr(self._app.orchestrator, "route_invocation"):  # pynenc 0.4
+        """The ids that are next in the queues that this runner serves, one queue after the other."""
+        broker = self._app.broker
+        if not _known_layout(broker):
             return None
-        client, key = self._app.broker.client, self._app.broker.key.default_queue()
-        return [raw.decode() for raw in client.lrange(key, 0, most - 1)]
+        prefix, queues = broker.key.prefix, lines.served_queues(self._app)
+        with broker.client.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.lrange(queuekeys.listed(prefix, queue), 0, most - 1)
+                if lines.HAS_QUEUES:
+                    pipe.zrange(queuekeys.prioritized(prefix, queue), 0, most - 1, withscores=True)
+            answers = pipe.execute()
+        if not lines.HAS_QUEUES:
+            return [raw.decode() for raw in answers[0]]
+        heads = zip(answers[::2], answers[1::2], strict=True)
+        return [one for listed, prioritized in heads for one in _merged(listed, prioritized)[:most]][:most]
 
     def silent_runners(self, seconds: float) -> list[str]:
         """Runners whose last heartbeat is older than that, or missing."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Final
 
 from pynenc_worker import contract
@@ -178,6 +179,7 @@ def annotations(report: Report, since: datetime, recovered: str) -> dict[str, st
         contract.DRAIN_ANSWER: report.drain_answer or None,
         contract.RECOVERED_RUNNERS: recovered or None,
         contract.WORKER_VERSION: worker_version(),
+        contract.PYNENC_VERSION: version("pynenc"),
         contract.SAFE_TO_EVICT: "false" if busy else "true",
         contract.DO_NOT_DISRUPT: "true" if busy else "false",
         contract.POD_DELETION_COST: BUSY_DELETION_COST if busy else "0",

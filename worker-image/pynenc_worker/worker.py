@@ -1,7 +1,7 @@
 """The parts of a worker put together, and the order of its life."""
 
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,9 @@ from pynenc import Pynenc
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
 
-from pynenc_worker import backend, contract, health
+from pynenc_worker import backend, contract, health, lines, sqlite_backend
 from pynenc_worker.atomic_service import AtomicService
-from pynenc_worker.config import ConfigError, WorkerConfig
+from pynenc_worker.config import ENV_TERMINATION_LOG, ConfigError, WorkerConfig
 from pynenc_worker.drain import Drain
 from pynenc_worker.heartbeat import Heartbeat
 from pynenc_worker.index import InvocationIndex
@@ -31,6 +31,7 @@ from pynenc_worker.runner import DrainableThreadRunner
 LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
 REDIS: Final = "redis"
+SQLITE: Final = "sqlite"
 
 
 def run(environ: MutableMapping[str, str]) -> int:
@@ -39,22 +40,33 @@ def run(environ: MutableMapping[str, str]) -> int:
     try:
         config = WorkerConfig.from_environ(environ)
         backend.refuse_contradictions(environ)
+        lines.refuse_queues(environ)
         chosen = backend.chosen(config)
         app_id = _app_id(environ)
         log.info("worker %s, pynenc %s, %s on %s", worker_version(), version("pynenc"), config.app, config.backend)
         metrics = WorkerMetrics()
         health.serve(config.metrics_address, config.metrics_port, metrics.registry, lambda: _value(metrics.loop))
-        _set_backend(config, chosen, environ)
+        _set_backend(config, chosen, environ, app_id)
         app = _load(config.app)
         backend.verify(app, chosen, app_id)
         backend.create_components(app)
     except ConfigError as error:
         log.error("%s", error)
+        _leave_last_words(environ, str(error))
         return 2
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
     return _work(app, config, metrics)
+
+
+def _leave_last_words(environ: Mapping[str, str], words: str) -> None:
+    """Have Kubernetes show them in the container's state, where there is a place for them."""
+    try:
+        with Path(environ.get(ENV_TERMINATION_LOG) or contract.TERMINATION_LOG).open("r+b") as file:
+            file.write(words.encode())
+    except OSError:
+        log.debug("no termination log")
 
 
 def _app_id(environ: MutableMapping[str, str]) -> str:
@@ -67,8 +79,10 @@ def _value(gauge: Gauge) -> float:
     return float(gauge._value.get())  # noqa: SLF001 - prometheus_client has no public way to read one
 
 
-def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: MutableMapping[str, str]) -> None:
+def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: MutableMapping[str, str], app_id: str) -> None:
     url = backend.read_url(config)
+    if config.backend == SQLITE:
+        sqlite_backend.refuse_other_lines_file(url, app_id)
     if config.backend == REDIS:
         from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
 
@@ -87,6 +101,8 @@ def _load(name: str) -> Pynenc:
 
 
 def _index(app: Pynenc, backend_name: str) -> InvocationIndex:
+    if backend_name == SQLITE:
+        return sqlite_backend.SqliteIndex(app)
     if backend_name != REDIS:
         return InvocationIndex(app)
     from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
@@ -117,6 +133,7 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
             ask=app.broker.count_invocations,
         ),
     )
+    lines.accept_own_queues(app)
     atomic = AtomicService(app, context, drain, recovery)
     atomic.install()
     runner.chores = [recovery.step, atomic.step]

@@ -47,8 +47,9 @@ def test_runners_that_cost_much_delay_no_other_by_a_second(
         body = json.loads(manifest(name, **spec))
         crd_installed.kubectl("create", "-n", operator.namespace, "-f", "-", input=json.dumps(body))
 
-    # In this protocol no server tells of new work: it is counted each second, at rest too.
-    apply("good", backend={"redis": {"url": f"{redis.url}?protocol=2"}})
+    # Work that nobody may take: it is counted each second, and not only when Redis tells of more.
+    redis.command("RPUSH", "__pynenc__:good:broker:default_queue", "entry")
+    apply("good", backend={"redis": {"url": redis.url}}, appId="good", mode="Paused")
     operator.until(
         "the good one is counted", lambda: "calls=" in redis.command("INFO", "commandstats", line="cmdstat_llen")
     )

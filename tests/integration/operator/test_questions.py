@@ -13,6 +13,7 @@ from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord
 
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource
+from pynenc_operator.model import QueueMark
 from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, ReadHeartbeats
 from tests.integration.redis_server import RedisServer
 
@@ -44,7 +45,7 @@ async def test_a_count_is_pynencs_own_and_shows_the_newest_entry(
     app.broker.route_invocations(["one", "two", "three"])
     counted = await source.ask(backend, CountQueue())
     assert counted.waiting == app.broker.count_invocations() == 3
-    assert (counted.newest, counted.stayed) == ("three", None)
+    assert (counted.marks, counted.stayed) == ((QueueMark("default", "three", 3),), None)
 
 
 async def test_a_second_count_knows_what_has_stayed_however_fast_others_come_and_go(
@@ -53,11 +54,11 @@ async def test_a_second_count_knows_what_has_stayed_however_fast_others_come_and
     app.broker.route_invocations(["one", "two", "three"])
     app.broker.retrieve_invocation()
     app.broker.route_invocations(["four", "five"])
-    counted = await source.ask(backend, CountQueue("three", 3))
-    assert (counted.waiting, counted.newest, counted.stayed) == (4, "five", 2)
+    counted = await source.ask(backend, CountQueue((QueueMark("default", "three", 3),)))
+    assert (counted.waiting, counted.marks, counted.stayed) == (4, (QueueMark("default", "five", 4),), 2)
     for _ in range(2):
         app.broker.retrieve_invocation()
-    counted = await source.ask(backend, CountQueue("three", 3))
+    counted = await source.ask(backend, CountQueue((QueueMark("default", "three", 3),)))
     assert (counted.waiting, counted.stayed) == (2, 0)
 
 

@@ -1,7 +1,6 @@
-"""Each test runs on both lines: pynenc 0.3.1 on Redis, and the next pynenc on SQLite."""
+"""Each test runs on both lines of pynenc: 0.3.1 on Redis, and the next one on SQLite and on Redis."""
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
-from tests.cluster.paths import cache
+from tests.cluster.paths import ROOT
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
@@ -28,8 +27,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture(scope="session")
 def next_python() -> Path:
     """The interpreter of requirements/worker-next.txt, which `make env` makes beside the main environment."""
-    named = os.environ.get("PYNENC_OPERATOR_NEXT_PYTHON")
-    python = Path(named) if named else cache() / "worker-next" / "bin" / "python"
+    python = ROOT / ".venv-next" / "bin" / "python"
     assert python.exists(), f"{python} is missing: `make env` makes it"
     return python
 
@@ -39,14 +37,15 @@ def api(half_cluster: HalfCluster) -> KubernetesApi:
     return KubernetesApi(half_cluster)
 
 
-@pytest.fixture(params=["pynenc-0.3-redis", "pynenc-next-sqlite"])
+@pytest.fixture(
+    params=["pynenc-0.3-redis", "pynenc-next-sqlite", pytest.param("pynenc-next-redis", marks=pytest.mark.slow)]
+)
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
-    """Where this test's app lives."""
-    app_id = f"app{next(_apps)}"
-    if request.param == "pynenc-0.3-redis":
-        return redis_line(request.getfixturevalue("redis_server"), tmp_path, app_id)
-    python = request.getfixturevalue("next_python")
-    return Line(python=python, backend="sqlite", url=str(tmp_path / "pynenc.db"), folder=tmp_path, app_id=app_id)
+    """Where this test's app lives; a test may name `pynenc-0.3-sqlite` too."""
+    _, release, backend = request.param.split("-")
+    python = Path(sys.executable) if release == "0.3" else request.getfixturevalue("next_python")
+    url = request.getfixturevalue("redis_server").url if backend == "redis" else str(tmp_path / "pynenc.db")
+    return Line(python=python, backend=backend, url=url, folder=tmp_path, app_id=f"app{next(_apps)}")
 
 
 def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:

@@ -45,6 +45,21 @@ def queued(app: Pynenc) -> int:
     return int(app.broker.count_invocations())
 
 
+def queued_in(app: Pynenc, queues: list[str]) -> int:
+    """How many ids these queues hold, as pynenc 0.4 counts them."""
+    return int(app.broker.count_invocations(queues))
+
+
+def route(app: Pynenc, ids: list[str], queue: str, priority: float) -> None:
+    """Put ids into a queue of pynenc 0.4 that stand for nothing."""
+    app.broker.route_invocations(ids, queue, priority)
+
+
+def take_all(app: Pynenc, queue: str) -> list[str]:
+    """Take all out of a queue of pynenc 0.4, in its order."""
+    return [str(one) for one in iter(lambda: app.broker.retrieve_invocation(queue), None)]
+
+
 def registered(app: Pynenc) -> int:
     """How many invocations there ever were."""
     return int(app.orchestrator.count_invocations())
@@ -88,7 +103,10 @@ def slots_completed(app: Pynenc, within: float = 3600.0) -> list[str]:
 
 def main() -> None:
     """Serve until the input ends."""
-    functions = (call, status, result, queued, registered, pop, die_with_all, slot_holder, slots_completed)
+    functions = (
+        *(call, status, result, queued, queued_in, route, take_all, registered),
+        *(pop, die_with_all, slot_holder, slots_completed),
+    )
     operations = {function.__name__: function for function in functions}
     for line in sys.stdin:
         request = json.loads(line)

@@ -2,12 +2,15 @@
 
 import os
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pynenc_worker import contract
 from tests.integration.worker.conftest import StartWorker
-from tests.integration.worker.processes import Line
+from tests.integration.worker.processes import Line, Producer
 
 
 def test_a_setting_that_contradicts_the_resource_ends_it_with_a_message(start_worker: StartWorker) -> None:
@@ -31,6 +34,36 @@ def test_an_app_of_another_id_is_not_run(start_worker: StartWorker, line: Line) 
     worker = start_worker(PYNENC_WORKER_APP="pinned")
     assert worker.exit_code() == 2
     assert f"the app calls itself 'other', the resource's spec.appId is '{line.app_id}'" in worker.log()
+
+
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-0.3-sqlite"], indirect=True)
+def test_a_pynenc_with_a_single_queue_refuses_to_serve_another_and_tells_kubernetes_so(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    producer.call("nap", name="a", seconds=0.1)
+    last_words = line.folder / "termination-log"
+    last_words.touch()  # as the kubelet makes it
+    queues = dict.fromkeys(contract.ENV_QUEUES, "gpu")
+    worker = start_worker(**queues, PYNENC_WORKER_TERMINATION_LOG=str(last_words))
+    assert worker.exit_code() == 2
+    assert last_words.read_text().startswith("QueuesUnsupported: spec.queues needs pynenc 0.4, and this image has 0.3.")
+    assert last_words.read_text() in worker.log()
+    assert worker.pod.said() == line.executions() == []
+
+
+@pytest.mark.parametrize("line", ["pynenc-0.3-sqlite", "pynenc-next-sqlite"], indirect=True)
+def test_a_sqlite_file_of_the_other_line_is_refused_with_a_message(
+    start_worker: StartWorker, line: Line, next_python: Path
+) -> None:
+    made_by, here = ("0.3", "0.4") if line.python == next_python else ("0.4", "0.3")
+    other = Path(sys.executable) if line.python == next_python else next_python
+    producer = Producer(replace(line, python=other))
+    producer.call("nap", name="a", seconds=0.1)
+    producer.close()
+    worker = start_worker()
+    assert worker.exit_code() == 2
+    assert f"the SQLite file was made by pynenc {made_by}, and this image has {here}" in worker.log()
+    assert "Traceback" not in worker.log()
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(("--help",), 0), (("start",), 2)])

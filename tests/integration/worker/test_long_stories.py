@@ -10,7 +10,8 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, Worker, eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)]
+LINES = ["pynenc-0.3-redis", "pynenc-next-redis"]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("line", LINES, indirect=True)]
 
 OUTAGE_SECONDS = 60.0
 # Workers trust heartbeats again a minute after an outage; what they would do wrongly they would do soon after.

@@ -7,7 +7,9 @@ import pytest
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
-pytestmark = pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+pytestmark = pytest.mark.parametrize(
+    "line", ["pynenc-0.3-redis", pytest.param("pynenc-next-redis", marks=pytest.mark.slow)], indirect=True
+)
 
 TASK_SECONDS = 0.2
 PACE_SECONDS = 0.2  # between two tasks: two workers serve that, also on a busy machine

@@ -9,7 +9,7 @@ import pytest
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
-from pynenc_operator.model import Key
+from pynenc_operator.model import Key, QueueMark
 from pynenc_operator.questions import CountQueue, QueueCount
 from pynenc_operator.queuedepth import DepthWindow, QueueDepths
 from tests.unit.operator.builders import Time
@@ -175,14 +175,15 @@ async def test_a_url_that_is_none_is_told_without_a_word_of_it(source: Source, t
 
 async def test_a_second_count_asks_how_many_of_the_first_have_stayed(source: Source, time: Time) -> None:
     queue = depths(source, time)
+    mark = QueueMark("default", "an-id", 7)
     source.answer = 7
     first = (await queue.read(KEY, runner())).depth
     assert first
     source.answer = 5
-    again = (await queue.read(KEY, runner(), replace(first, newest="an-id"))).depth
+    again = (await queue.read(KEY, runner(), replace(first, marks=(mark,)))).depth
     assert again
-    assert source.questions == [CountQueue(), CountQueue("an-id", 7)]
-    assert (again.count, again.recount, again.peak, again.newest) == (7, 5, 7, "an-id")
+    assert source.questions == [CountQueue(), CountQueue((mark,))]
+    assert (again.count, again.recount, again.peak, again.marks) == (7, 5, 7, (mark,))
 
 
 async def test_two_runners_that_count_one_queue_hear_of_each_other(source: Source, time: Time) -> None:
@@ -200,3 +201,14 @@ async def test_two_runners_that_count_one_queue_hear_of_each_other(source: Sourc
     await queue.read(KEY, runner())
     queue.forget(KEY)
     assert queue.shared(other) is None
+
+
+async def test_named_queues_are_shared_where_one_is_in_both(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    other = Key("shop", "invoices")
+    await queue.read(KEY, runner(queues=["gpu", "mail"]))
+    await queue.read(other, runner(queues=["default", "mail"]))
+    assert queue.shared(KEY)
+    assert queue.shared(other)
+    await queue.read(other, runner(queues=["default", "sms"]))
+    assert (queue.shared(KEY), queue.shared(other)) == (None, None)

@@ -29,6 +29,32 @@ def test_a_pod_that_has_said_nothing_has_no_report() -> None:
     assert parse_pod(body).status is None
 
 
+def test_a_worker_says_which_pynenc_it_has() -> None:
+    body = pod()
+    assert parse_pod(body).pynenc is None
+    body["metadata"]["annotations"]["pynenc.org/pynenc-version"] = "0.4.0"
+    assert parse_pod(body).pynenc == "0.4.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "message"),
+    [
+        ("QueuesUnsupported: spec.queues needs pynenc 0.4", "QueuesUnsupported", "spec.queues needs pynenc 0.4"),
+        ("POD_NAME is not set: it has to be", "Error", "exit code 2 POD_NAME is not set: it has to be"),
+        ("", "Error", "exit code 2"),
+    ],
+)
+def test_the_last_words_of_a_worker_that_refused_to_start_are_its_pods_trouble(
+    words: str, reason: str, message: str
+) -> None:
+    body = pod()
+    [container] = body["status"]["containerStatuses"]
+    container["state"] = {"terminated": {"exitCode": 2, "reason": "Error", "message": words}}
+    trouble = parse_pod(body).trouble
+    assert trouble
+    assert (trouble.reason, trouble.message) == (reason, message)
+
+
 def test_a_busy_pod_whose_state_was_taken_away_is_still_busy() -> None:
     body = pod()
     body["metadata"]["annotations"] = {"pynenc.org/worker-version": "0.1.0"}

@@ -7,7 +7,7 @@ import pytest
 
 from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.decision import Decision
-from pynenc_operator.model import Key, QueueDepth
+from pynenc_operator.model import Key, QueueDepth, Trouble
 from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerspec import Mode, RunnerSpec
@@ -159,3 +159,37 @@ def test_a_start_is_learned_as_a_slowly_decaying_maximum(
     known: int | None, seen_now: float | None, learned: int | None
 ) -> None:
     assert learn_start_seconds(known, seen_now) == learned
+
+
+@pytest.mark.parametrize(
+    ("pynenc", "template_valid"),
+    [
+        ("0.4.0", ("True", "Accepted")),
+        ("0.10.1", ("True", "Accepted")),
+        ("1.0rc1", ("True", "Accepted")),
+        ("later", ("False", "QueuesUnsupported")),
+        ("0.3.1", ("False", "QueuesUnsupported")),
+        (None, ("False", "QueuesUnsupported")),  # of a worker's release that did not know of queues
+    ],
+)
+def test_workers_that_lack_the_queues_that_are_named_are_told_of(
+    pynenc: str | None, template_valid: tuple[str, str]
+) -> None:
+    named = replace(SPEC, queues=("gpu",))
+    pods = (idle("new", pynenc=pynenc), idle("old", template_hash="t0"))
+    status = compute_status({}, report(spec=named, pool=classify(named, seen(*pods), NOW)), NOW)
+    assert condition(status, "TemplateValid") == template_valid
+    ready = ("True", "Serving") if template_valid[0] == "True" else ("False", "TemplateInvalid")
+    assert condition(status, "Ready") == ready
+    assert condition(compute_status({}, report(pool=classify(SPEC, seen(*pods), NOW)), NOW), "Ready")[0] == "True"
+
+
+def test_workers_that_refuse_the_queues_that_are_named_are_told_of() -> None:
+    named = replace(SPEC, queues=("gpu",))
+    refusal = Trouble("QueuesUnsupported", "spec.queues needs pynenc 0.4, and this image has 0.3.1")
+    nobody = classify(named, seen(), NOW)
+    status = compute_status({}, report(spec=named, pool=nobody, trouble=refusal), NOW)
+    assert condition(status, "TemplateValid") == ("False", "QueuesUnsupported")
+    assert condition(status, "Progressing") == ("False", "QueuesUnsupported")
+    other = compute_status({}, report(spec=named, pool=nobody, trouble=Trouble("OOMKilled", "")), NOW)
+    assert condition(other, "TemplateValid") == ("True", "Accepted")

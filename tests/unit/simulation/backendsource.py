@@ -5,6 +5,7 @@ from typing import Any
 
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
+from pynenc_operator.model import QueueMark
 from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, QueueCount, ReadHeartbeats
 from tests.unit.simulation.run import Run
 from tests.unit.simulation.taskqueue import Broker
@@ -38,11 +39,12 @@ class SimulatedSource(BackendSource):
     def _count(self, question: CountQueue) -> QueueCount:
         """Count as the real question does with LLEN, LINDEX and LPOS."""
         ids = [str(one.number) for one in self._broker.queue]
-        newest = ids[-1] if ids else None
-        if question.since is None:
-            return QueueCount(len(ids), newest)
-        front = ids[: max(1, question.upto)]
-        return QueueCount(len(ids), newest, front.index(question.since) + 1 if question.since in front else 0)
+        marks = (QueueMark("default", ids[-1] if ids else None, len(ids)),)
+        if not question.since:
+            return QueueCount(len(ids), marks)
+        (mark,) = question.since
+        front = ids[: max(1, mark.listed)]
+        return QueueCount(len(ids), marks, front.index(mark.newest) + 1 if mark.newest in front else 0)
 
     def _heartbeats(self, question: ReadHeartbeats) -> tuple[Heartbeat, ...]:
         beats = {runner_id: self._run.now() for runner_id in self._broker.living} | self._broker.last_beats

@@ -68,7 +68,14 @@ def test_what_the_operator_sets_are_reserved_settings() -> None:
 
 def test_no_queue_named_is_all_of_them(tmp_path: Path) -> None:
     broker, runner = contract.ENV_QUEUES
-    environ = {broker: "", runner: "fast,slow"}
+    environ = dict.fromkeys(contract.ENV_QUEUES, "")
+    backend.derive_environment(backend.chosen(config(tmp_path)), "redis://a", environ)
+    assert not {broker, runner} & environ.keys()
+
+
+def test_named_queues_are_the_runners_and_the_app_says_which_its_broker_has(tmp_path: Path) -> None:
+    broker, runner = contract.ENV_QUEUES
+    environ = dict.fromkeys(contract.ENV_QUEUES, "fast,slow")
     backend.derive_environment(backend.chosen(config(tmp_path)), "redis://a", environ)
     assert broker not in environ
     assert environ[runner] == "fast,slow"

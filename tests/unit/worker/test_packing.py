@@ -68,6 +68,16 @@ def test_what_waits_behind_a_moving_head_counts_as_left_alone(packing: Packing, 
     assert packing.may_take(5.0)
 
 
+def test_what_others_go_before_again_and_again_counts_as_left_alone(packing: Packing, queue: Queue) -> None:
+    """As by a stream of a higher priority, or in another queue that comes first."""
+    for soon in ("a", "b"):
+        queue.ids = [soon, "late"]
+        assert not packing.may_take(60.0)
+        queue.now += 0.1
+    queue.ids = ["c", "late"]
+    assert packing.may_take(60.0)
+
+
 def test_in_a_backlog_every_hand_is_needed(packing: Packing, queue: Queue) -> None:
     queue.ids = [str(number) for number in range(MANY - 1)]
     assert not packing.may_take(60.0)

@@ -1,0 +1,83 @@
+"""What docs/backends.md says of pynenc's lines and backends: a worker's life and the operator's counts on each pair."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import pytest
+
+from pynenc_operator.backends import Backend, BackendKind
+from pynenc_operator.broker import BackendSource
+from pynenc_operator.brokerclients import load_plugins
+from pynenc_operator.questions import CountQueue
+from pynenc_worker import contract
+from tests.integration.worker.conftest import StartWorker
+from tests.integration.worker.processes import Line, Producer, eventually
+
+PAIRS = {
+    "pynenc-0.3-redis": "0.3.",
+    "pynenc-0.3-sqlite": "0.3.",
+    "pynenc-next-redis": "0.4.",
+    "pynenc-next-sqlite": "0.4.",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _plugins() -> None:
+    load_plugins()
+
+
+def counted(line: Line, queues: Sequence[str] = ()) -> int:
+    """How many the operator counts."""
+
+    async def count() -> int:
+        with contextlib.closing(BackendSource(allow_local=True, deadline=30.0)) as source:
+            backend = Backend(BackendKind(line.backend), line.url, line.app_id, tuple(queues))
+            return (await source.ask(backend, CountQueue())).waiting
+
+    return asyncio.run(count())
+
+
+@pytest.mark.parametrize(("line", "version"), PAIRS.items(), indirect=["line"], ids=PAIRS)
+def test_a_worker_lives_and_is_counted_on_each_line_and_backend(
+    start_worker: StartWorker, producer: Producer, line: Line, version: str
+) -> None:
+    naps = [f"nap-{number}" for number in range(4)]
+    ids = [
+        *(producer.call("nap", name=name, seconds=0.1) for name in naps),
+        producer.call("flaky", name="flaky"),
+        producer.call("ask_child", name="parent"),
+    ]
+    assert counted(line) == producer("queued") == 6
+    for gate in ("parent", "parent-child"):
+        line.open_gate(gate)
+    worker = start_worker()
+    eventually(lambda: all(map(producer.succeeded, ids)), "all run")
+    assert sorted(line.executions()) == sorted([*naps, "flaky", "flaky", "parent", "parent-child"])
+    assert sorted(line.executions("end")) == sorted([*naps, "flaky", "parent", "parent-child"])
+    assert producer("result", invocation_id=ids[-1]) == "parent got parent-child"
+    assert worker.pod.annotations()[contract.PYNENC_VERSION].startswith(version)
+
+    running, waiting = (producer.call("hold", name=name) for name in ("running", "waiting"))
+    eventually(lambda: "running" in line.executions(), "one runs")
+    worker.sigterm()
+    worker.says("draining")
+    line.open_gate("running")
+    assert worker.exit_code() == 0
+    assert worker.pod.state() == "drained"
+    assert producer.succeeded(running)
+    assert counted(line) == producer("queued") == 1
+    line.open_gate("waiting")
+    start_worker()
+    eventually(lambda: producer.succeeded(waiting), "the next worker goes on")
+    assert line.executions().count("running") == line.executions().count("waiting") == 1
+    assert counted(line) == producer("queued") == 0
+
+
+@pytest.mark.parametrize("line", ["pynenc-next-redis", "pynenc-next-sqlite"], indirect=True)
+def test_the_operator_counts_the_queues_that_are_named_as_pynenc_does(producer: Producer, line: Line) -> None:
+    for queue, count, priority in (("default", 2, 0.0), ("gpu", 3, 0.0), ("gpu", 4, 5.0), ("mail", 5, -1.0)):
+        producer("route", ids=[f"{queue}-{priority}-{one}" for one in range(count)], queue=queue, priority=priority)
+    for queues in (["gpu"], ["default"], ["gpu", "mail"], ["unused"]):
+        assert counted(line, queues) == producer("queued_in", queues=queues)
+    assert counted(line) == producer("queued_in", queues=["default", "gpu", "mail"]) == 14  # none named: all
