@@ -19,8 +19,9 @@ _HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
 # Redis looks through this many entries in a fraction of a millisecond.
 _MOST_LOOKED_AT: Final = 10_000
-# Backends that can tell cheaply who holds what.
+# Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
+SHOW_ENTRIES: Final = frozenset({BackendKind.REDIS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class OldestEntry:
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
         """Read the head and its status record: two keys, however long the queue is."""
-        if backend.queues or backend.kind not in TELL_WHO_HOLDS:
+        if backend.queues or backend.kind not in SHOW_ENTRIES:
             return None
         head = broker.client.lindex(broker.key.default_queue(), 0)
         if head is None:
