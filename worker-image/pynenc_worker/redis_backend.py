@@ -12,7 +12,9 @@ from typing import Final
 
 import redis
 from pynenc import Pynenc
+from pynenc.broker.base_broker import BaseBroker
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, status_record_transition
+from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 from pynenc_redis.conf.config_redis import ConfigRedis
 from pynenc_redis.util import mongo_client
 
@@ -72,39 +74,27 @@ def use_credentials(public_url: str, read_url: Callable[[], str]) -> None:
     )
 
 
-def install(app: Pynenc) -> None:
-    """Use the transition below instead of the plugin's, and the app's own settings for the pool made above."""
+def install(app: Pynenc, component: BaseBroker | BaseOrchestrator) -> None:
+    """Use the transition below instead of the plugin's, and the app's own settings for the pool made above.
+
+    :param component: one of the app's that is on Redis, whose settings are these
+    """
     app.orchestrator._atomic_status_transition = functools.partial(transition, app)  # noqa: SLF001 - what it replaces
-    conf = app.broker.conf
-    pool = app.broker.client.connection_pool
+    conf = component.conf
+    pool = component.client.connection_pool
     pool.max_connections = conf.redis_pool_max_connections
     pool.connection_kwargs.update(
         socket_timeout=conf.socket_timeout, socket_connect_timeout=conf.socket_connect_timeout
     )
 
 
-class RedisIndex(InvocationIndex):
-    """The plugin's own sets and list; its public query reads every invocation that there ever was."""
+class RedisStates(InvocationIndex):
+    """The plugin's own sets; its public query reads every invocation that there ever was."""
 
     def with_status(self, statuses: Iterable[InvocationStatus]) -> list[str]:
         """Every invocation in one of these statuses."""
         client, key = self._app.orchestrator.client, self._app.orchestrator.key
         return [raw.decode() for status in statuses for raw in client.smembers(key.status_to_invocations(status))]
-
-    def queued(self) -> set[str]:
-        """Everything that stands in the queue."""
-        client, key = self._app.broker.client, self._app.broker.key.default_queue()
-        found: set[str] = set()
-        for start in range(0, int(client.llen(key)) + 1, QUEUE_PAGE):
-            found.update(raw.decode() for raw in client.lrange(key, start, start + QUEUE_PAGE - 1))
-        return found
-
-    def queue_head(self, most: int) -> list[str] | None:
-        """The ids that are next in the queue; None where there are several queues."""
-        if hasattr(self._app.orchestrator, "route_invocation"):  # pynenc 0.4
-            return None
-        client, key = self._app.broker.client, self._app.broker.key.default_queue()
-        return [raw.decode() for raw in client.lrange(key, 0, most - 1)]
 
     def silent_runners(self, seconds: float) -> list[str]:
         """Runners whose last heartbeat is older than that, or missing."""
@@ -122,6 +112,25 @@ class RedisIndex(InvocationIndex):
         client, key = self._app.orchestrator.client, self._app.orchestrator.key
         client.delete(key.runner_heartbeat(runner_id))
         client.zrem(key.runner_heartbeats(), runner_id)
+
+
+class RedisIndex(RedisStates):
+    """The same, with the plugin's list for the queue."""
+
+    def queued(self) -> set[str]:
+        """Everything that stands in the queue."""
+        client, key = self._app.broker.client, self._app.broker.key.default_queue()
+        found: set[str] = set()
+        for start in range(0, int(client.llen(key)) + 1, QUEUE_PAGE):
+            found.update(raw.decode() for raw in client.lrange(key, start, start + QUEUE_PAGE - 1))
+        return found
+
+    def queue_head(self, most: int) -> list[str] | None:
+        """The ids that are next in the queue; None where there are several queues."""
+        if hasattr(self._app.orchestrator, "route_invocation"):  # pynenc 0.4
+            return None
+        client, key = self._app.broker.client, self._app.broker.key.default_queue()
+        return [raw.decode() for raw in client.lrange(key, 0, most - 1)]
 
 
 def transition(

@@ -1,4 +1,7 @@
-"""Each test runs on both lines: pynenc 0.3.1 on Redis, and the next pynenc on SQLite."""
+"""Each test runs on all lines: pynenc 0.3.1 on Redis and on RabbitMQ with Redis, and the next pynenc on SQLite.
+
+On RabbitMQ those that bear on the queue, ALL_LINES, also in `make test`; the others are slow, for its sake.
+"""
 
 import itertools
 import os
@@ -10,10 +13,13 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import cache
+from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
 from tests.integration.worker.processes import Line, Producer, Worker, show
+
+REDIS, RABBITMQ, SQLITE = ALL_LINES = ("pynenc-0.3-redis", "pynenc-0.3-rabbitmq", "pynenc-next-sqlite")
 
 _apps = itertools.count(1)
 
@@ -39,18 +45,27 @@ def api(half_cluster: HalfCluster) -> KubernetesApi:
     return KubernetesApi(half_cluster)
 
 
-@pytest.fixture(params=["pynenc-0.3-redis", "pynenc-next-sqlite"])
+@pytest.fixture(params=[REDIS, pytest.param(RABBITMQ, marks=pytest.mark.slow), SQLITE])
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
     """Where this test's app lives."""
     app_id = f"app{next(_apps)}"
-    if request.param == "pynenc-0.3-redis":
+    if request.param == REDIS:
         return redis_line(request.getfixturevalue("redis_server"), tmp_path, app_id)
+    if request.param == RABBITMQ:
+        servers = request.getfixturevalue("rabbitmq_server"), request.getfixturevalue("redis_server")
+        return rabbitmq_line(*servers, tmp_path, app_id)
     python = request.getfixturevalue("next_python")
     return Line(python=python, backend="sqlite", url=str(tmp_path / "pynenc.db"), folder=tmp_path, app_id=app_id)
 
 
 def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:
     return Line(python=Path(sys.executable), backend="redis", url=server.url, folder=folder, app_id=app_id)
+
+
+def rabbitmq_line(server: RabbitServer, store: RedisServer, folder: Path, app_id: str) -> Line:
+    url = server.url_of(vhost="shop")
+    python = Path(sys.executable)
+    return Line(python=python, backend="rabbitmq", url=url, folder=folder, app_id=app_id, store_url=store.url)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def app(redis_server: RedisServer) -> Iterator[Pynenc]:
         **{name: f"Redis{component}" for name, component in zip(names, components, strict=True)},
     }
     app._reset_cached_components()
-    redis_backend.install(app)
+    redis_backend.install(app, app.broker)
     yield app
     for pool in _REDIS_POOLS.values():
         pool.disconnect()
