@@ -52,59 +52,23 @@ def settings(url: str, queue_prefix: str) -> dict[str, str]:
     }
 
 
-class RabbitQueue:
-    """What the plugin's broker asks of its queue, by the same names. One connection, for all threads in turn."""
+class _Link:
+    """One connection for all threads, in turn; a new one where there is none."""
 
-    def __init__(self, name: str, read_url: Callable[[], str], client: str) -> None:
-        """`read_url`: asked for each new connection, so that a rotated password is found; `client`: who connects."""
-        self._name = name
+    def __init__(self, read_url: Callable[[], str], client: str, heartbeat: int) -> None:
         self._read_url = read_url
         self._client = client
+        self._heartbeat = heartbeat
         self._lock = threading.Lock()
         self._connection: AmqpConnection | None = None
 
-    def publish_message(self, message: str) -> None:
-        """Queue a message; the server keeps it when this returns.
-
-        :raises ConnectionError: it is not known to be queued
-        """
-        with self._in_turn() as connection:
-            if not connection.publish(self._name, message.encode()):
-                connection.declare(self._name)
-                if not connection.publish(self._name, message.encode()):
-                    raise ConnectionError("the queue is gone as soon as it is made")
-
-    def consume_message(self) -> str | None:
-        """Take a message; it is acknowledged by `settle`."""
-        with self._in_turn() as connection:
-            body = connection.get(self._name)
-        return None if body is None else body.decode()
-
-    def get_message_count(self) -> int:
-        """How many messages are ready; 0 too where there is no such queue."""
-        with self._in_turn() as connection:
-            return connection.count(self._name) or 0
-
-    def purge_queue(self) -> None:
-        """Remove what is ready."""
-        with self._in_turn() as connection:
-            connection.purge(self._name)
-
-    def settle(self) -> None:
-        """The round is over: what was taken in it is decided about. Also keeps the connection open while all run."""
-        if self._connection and not self._connection.closed:
-            with self._in_turn() as connection:
-                connection.acknowledge()
-                connection.beat()
-
-    def close(self) -> None:
-        """Close the connection in order, unless a thread that was left behind has it."""
-        if self._connection and self._lock.acquire(blocking=False):
-            self._connection.close()
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and not self._connection.closed
 
     @contextmanager
-    def _in_turn(self) -> Iterator[AmqpConnection]:
-        """The connection, a new one if need be. What goes wrong with it is a ConnectionError or a TimeoutError."""
+    def in_turn(self) -> Iterator[AmqpConnection]:
+        """The connection. What goes wrong with it is a ConnectionError or a TimeoutError."""
         if not self._lock.acquire(timeout=CALL_SECONDS):
             raise TimeoutError("the connection is in use")
         try:
@@ -116,15 +80,74 @@ class RabbitQueue:
         finally:
             self._lock.release()
 
+    def close(self) -> None:
+        """Close the connection in order, unless a thread that was left behind has it."""
+        if self._connection and self._lock.acquire(blocking=False):
+            self._connection.close()
+
     def _connected(self) -> AmqpConnection:
         if self._connection is None or self._connection.closed:
             url = parse(self._read_url())
             found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
             addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
             self._connection = connect(
-                url, addresses, name=self._client, timeout=CALL_SECONDS, heartbeat=HEARTBEAT_SECONDS
+                url, addresses, name=self._client, timeout=CALL_SECONDS, heartbeat=self._heartbeat
             )
         return self._connection
+
+
+class RabbitQueue:
+    """What the plugin's broker asks of its queue, by the same names.
+
+    It takes on one connection and sends on another: a RabbitMQ that is short of memory or disk stops reading from all
+    that send, and what is queued has to be taken for it to recover.
+    """
+
+    def __init__(self, name: str, read_url: Callable[[], str], client: str) -> None:
+        """`read_url`: asked for each new connection, so that a rotated password is found; `client`: who connects."""
+        self._name = name
+        self._taking = _Link(read_url, client, HEARTBEAT_SECONDS)
+        self._sending = _Link(read_url, client, heartbeat=0)  # nothing is held on it that would have to be found out
+
+    def publish_message(self, message: str) -> None:
+        """Queue a message; the server keeps it when this returns.
+
+        :raises ConnectionError: it is not known to be queued
+        :raises TimeoutError: the same
+        """
+        with self._sending.in_turn() as connection:
+            if not connection.publish(self._name, message.encode()):
+                connection.declare(self._name)
+                if not connection.publish(self._name, message.encode()):
+                    raise ConnectionError("the queue is gone as soon as it is made")
+
+    def consume_message(self) -> str | None:
+        """Take a message; it is acknowledged by `settle`."""
+        with self._taking.in_turn() as connection:
+            body = connection.get(self._name)
+        return None if body is None else body.decode()
+
+    def get_message_count(self) -> int:
+        """How many messages are ready; 0 too where there is no such queue."""
+        with self._taking.in_turn() as connection:
+            return connection.count(self._name) or 0
+
+    def purge_queue(self) -> None:
+        """Remove what is ready."""
+        with self._taking.in_turn() as connection:
+            connection.purge(self._name)
+
+    def settle(self) -> None:
+        """The round is over: what was taken in it is decided about. Also keeps the connection open while all run."""
+        if self._taking.is_open:
+            with self._taking.in_turn() as connection:
+                connection.acknowledge()
+                connection.beat()
+
+    def close(self) -> None:
+        """Close the connections in order."""
+        self._taking.close()
+        self._sending.close()
 
 
 def install(app: Pynenc, read_url: Callable[[], str], client: str) -> "RabbitIndex":

@@ -66,6 +66,8 @@ def test_a_message_is_the_plugins_own_and_outlives_a_restart(
     assert queue.get_message_count() == producer("queued") == 2
     with stopped(rabbitmq_server), pytest.raises(ConnectionError):
         queue.publish_message("never")
+    with pytest.raises(ConnectionError):  # that connection is gone as well: an outage, and not an empty queue
+        queue.consume_message()
     assert [queue.consume_message(), queue.consume_message()] == ["ours", called]
     queue.settle()
 
@@ -80,6 +82,27 @@ def test_what_can_not_be_done_is_an_outage_and_not_an_empty_queue(
             with pytest.raises((ConnectionError, TimeoutError)) as caught:
                 operation()
             assert "wr0ng" not in str(caught.value)
+
+
+@pytest.mark.fault("rabbitmq", "a RabbitMQ that is short of memory, for workers that send and take")
+def test_a_server_that_takes_no_more_messages_still_gives_out_what_it_has(
+    make_queue: Callable[[], RabbitQueue], rabbitmq_server: RabbitServer
+) -> None:
+    queue = make_queue()
+    for name in ("one", "two"):
+        queue.publish_message(name)
+    rabbitmq_server.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        with pytest.raises(TimeoutError):
+            queue.publish_message("three")
+        assert queue.consume_message() == "one"
+        queue.settle()
+    finally:
+        rabbitmq_server.control("set_vm_memory_high_watermark", "0.4")
+    queue.publish_message("four")
+    left = [queue.consume_message() for _ in range(4)]
+    assert [name for name in left if name not in (None, "three")] == ["two", "four"]  # it may have come all the same
+    queue.settle()
 
 
 def test_a_user_of_the_apps_own_needs_no_more_than_its_queue(
