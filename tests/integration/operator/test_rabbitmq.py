@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -106,6 +107,28 @@ async def test_a_connection_that_was_closed_meanwhile_fails_no_count(
             assert await count(source, queue) == 0
             proxy.close_connections()
         assert proxy.connections == 3
+
+
+async def test_the_last_runner_of_a_url_that_is_dropped_closes_the_connection(
+    rabbitmq_server: RabbitServer, prefix: str
+) -> None:
+    now = 0.0
+    source = BackendSource(allow_local=True, monotonic=lambda: now)
+    async with TcpProxy("127.0.0.1", rabbitmq_server.port) as proxy:
+        url = rabbitmq_server.url_of(port=proxy.port)
+        one, two = backend(url, f"{prefix}a"), backend(url, f"{prefix}b")
+        assert [await count(source, queue) for queue in (one, two)] == [0, 0]
+        now = 590
+        assert await count(source, two) == 0
+        now = 620  # the first has not been counted for ten minutes
+        assert await count(source, two) == 0
+        assert (proxy.connections, len(proxy.open)) == (1, 1)
+        now = 1300
+        assert await count(source, backend(rabbitmq_server.url, prefix)) == 0
+        deadline = time.monotonic() + 20
+        while proxy.open:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
 
 
 async def test_what_stands_in_the_way_is_told(
