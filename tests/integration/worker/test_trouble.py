@@ -100,7 +100,6 @@ def test_a_worker_starts_while_redis_is_away(
     assert worker.exit_code() == 0
 
 
-@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_what_a_killed_worker_held_is_handed_on_when_its_id_is_named(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:
