@@ -35,7 +35,7 @@ def load() -> Pynenc:
     backend.derive_environment(backend.chosen(config), backend.read_url(config), os.environ)
     app = find_app_instance(config.app)
     backend.create_components(app)
-    redis_backend.install(app)
+    redis_backend.install(app, app.broker)
     return app
 
 

@@ -23,6 +23,7 @@ _TOLD_IN: Final = {
     "Rejected": conditions.TEMPLATE_VALID,
     "ForeignPod": conditions.NAME_TAKEN,
     "SameQueue": conditions.QUEUE_SHARED,
+    "SameQueuePrefix": conditions.QUEUE_SHARED,
 }
 _BAD_STATUS: Final = {
     conditions.BROKER_REACHABLE: "False",

@@ -24,6 +24,7 @@ HEAD = (
 )  # fmt: skip
 TITLES = {
     "redis": "Redis",
+    "rabbitmq": "RabbitMQ",
     "api-server": "API server",
     "operator": "Operator",
     "workers": "Workers",

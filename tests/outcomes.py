@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-GROUPS = ("redis", "api-server", "operator", "workers", "cluster", "input", "security")
+GROUPS = ("redis", "rabbitmq", "api-server", "operator", "workers", "cluster", "input", "security")
 OUTCOME = "outcome"  # the name of an Outcome among a test's user properties
 _FAULT = "fault"  # the marker
 _FAILED = pytest.StashKey[bool]()

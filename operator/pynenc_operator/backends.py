@@ -60,6 +60,13 @@ class Backend:
     url: str = field(repr=False)
     app_id: str
     queues: tuple[str, ...] = ()  # none named: all
+    queue: str = ""  # its name where the app's id does not give it: on RabbitMQ
+    store: "Backend | None" = None  # what holds all but the queue, where that is another one
+
+    @property
+    def rest(self) -> "Backend":
+        """What holds all but the queue: states, results, heartbeats."""
+        return self.store or self
 
     @property
     def server(self) -> str:

@@ -1,4 +1,4 @@
-"""pynenc's brokers, one for each backend. The only module that imports pynenc.
+"""pynenc's brokers, one for each backend; of RabbitMQ the queue itself. The only module that imports pynenc.
 
 What it does blocks: it is called in threads.
 """
@@ -13,6 +13,7 @@ from pynenc.plugin_loader import load_all_plugins
 from pynenc.util.sqlite_utils import TableNames
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind, checked_redis_url
+from pynenc_operator.rabbitmq import RabbitConnections
 from pynenc_operator.redisconnection import check_addresses
 from pynenc_operator.sqlitequeue import SqliteQueue
 
@@ -39,6 +40,7 @@ class BrokerClients:
         self._allow_local = allow_local
         self._connections = connections
         self._clients: dict[Backend, _Client] = {}
+        self._rabbit = RabbitConnections(allow_local=allow_local)
 
     def __contains__(self, backend: Backend) -> bool:
         return backend in self._clients
@@ -75,7 +77,10 @@ class BrokerClients:
         if backend.kind is BackendKind.SQLITE:
             names = TableNames(backend.app_id, "broker")
             return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
-        raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
+        if backend.kind is BackendKind.RABBITMQ:
+            return self._rabbit.queue(backend)
+        words = f"it has no plugin for {backend.kind}; use redis, rabbitmq or sqlite"
+        raise BrokerError(BrokerErrorKind.UNSUPPORTED, words)
 
     def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
         """Close a client's connections, unless another app of the same URL has them too: the plugin shares them."""

@@ -180,17 +180,15 @@ def _broker(report: Report) -> tuple[str, str, str]:
 
 
 def _template(report: Report) -> tuple[str, str, str]:
-    facts = report.facts
-    if facts.template:
-        return "False", facts.template.reason, facts.template.message
+    if problem := report.facts.template:
+        return "False", problem.reason, problem.message
     if report.spec.queues and lacks_queues(report.pool, report.trouble):
         return (
             "False",
             "QueuesUnsupported",
-            "spec.queues needs pynenc 0.4, and the image has an older one, which has a "
-            "single queue: leave queues out, or put pynenc 0.4 into the image and into the producers",
+            "the image's pynenc has a single queue: leave spec.queues out, or put pynenc 0.4 into image and producers",
         )
-    if facts.template_valid is None:
+    if report.facts.template_valid is None:
         return "Unknown", "NotTried", "the API server has not been asked yet"
     return "True", "Accepted", "the API server accepts the pod that is built from this spec"
 

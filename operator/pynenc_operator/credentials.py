@@ -14,7 +14,7 @@ import binascii
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key
 
 type Json = dict[str, Any]
+# A runner's URLs are told apart by what they lead to: it has one of each kind at most.
+type _Place = tuple[Key, BackendKind]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 # Secret and lasts longer, for every runner of the server: it costs half as many requests.
 _YOUNGEST_SECONDS: Final = 10.0
 _YOUNGEST_IN_OUTAGE_SECONDS: Final = 20.0
+_EXAMPLES: Final = {BackendKind.REDIS: "redis://host:6379", BackendKind.RABBITMQ: "amqp://host:5672/vhost"}
 
 
 class CredentialsError(Exception):
@@ -53,31 +56,39 @@ class Credentials:
         self._kube = kube
         self._sqlite_dir = PurePosixPath(sqlite_dir)  # where the operator has the volume of all SQLite files
         self._monotonic = monotonic
-        self._urls: dict[Key, _Reading] = {}
-        self._failures: dict[Key, _Reading] = {}  # none while the latest reading gave a URL
+        self._urls: dict[_Place, _Reading] = {}
+        self._failures: dict[_Place, _Reading] = {}  # none while the latest reading gave a URL
 
     async def backend(self, key: Key, runner: Json) -> Backend:
         """A runner's backend; CredentialsError if its Secret has never given a URL."""
         spec = runner["spec"]
         [(name, how)] = spec["backend"].items()
-        kind = BackendKind(name)
-        return Backend(kind, await self._url(key, kind, how), spec["appId"], tuple(spec.get("queues", ())))
+        kind, queues = BackendKind(name), tuple(spec.get("queues", ()))
+        backend = Backend(kind, await self._url((key, kind), how), spec["appId"], queues)
+        if kind is not BackendKind.RABBITMQ:
+            return backend
+        redis = await self._url((key, BackendKind.REDIS), how["redis"])
+        store = Backend(BackendKind.REDIS, redis, spec["appId"])
+        return replace(backend, queue=f"{how['queuePrefix']}_broker_messages", store=store)
 
     def refresh(self, key: Key, *, outage: bool = False) -> None:
         """Have a runner's Secret read again for the next count, unless it was read a moment ago."""
-        known = self._urls.get(key)
-        if known and self._monotonic() - known.read >= (_YOUNGEST_IN_OUTAGE_SECONDS if outage else _YOUNGEST_SECONDS):
-            known.outdated = True
+        youngest = _YOUNGEST_IN_OUTAGE_SECONDS if outage else _YOUNGEST_SECONDS
+        for known in (self._urls.get((key, kind)) for kind in BackendKind):
+            if known and self._monotonic() - known.read >= youngest:
+                known.outdated = True
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
-        self._urls.pop(key, None)
-        self._failures.pop(key, None)
+        for kind in BackendKind:
+            self._urls.pop((key, kind), None)
+            self._failures.pop((key, kind), None)
 
     def _is_old(self, read: float) -> bool:
         return self._monotonic() - read >= _YOUNGEST_SECONDS
 
-    async def _url(self, key: Key, kind: BackendKind, how: Json) -> str:
+    async def _url(self, place: _Place, how: Json) -> str:
+        key, kind = place
         if kind is BackendKind.SQLITE:
             folder = self._sqlite_dir / key.namespace
             path = folder / how["path"]
@@ -85,45 +96,45 @@ class Credentials:
                 raise CredentialsError("spec.backend.sqlite.path leads out of the folder of its namespace")
             return str(path)
         if "url" in how:
-            return _reachable(how["url"], key.namespace, "spec.backend")
-        return await self._url_of_secret(key, how)
+            return _reachable(how["url"], place, "spec.backend")
+        return await self._url_of_secret(place, how)
 
-    async def _url_of_secret(self, key: Key, how: Json) -> str:
-        known = self._urls.get(key)
+    async def _url_of_secret(self, place: _Place, how: Json) -> str:
+        known = self._urls.get(place)
         if known and known.source != how:
             known = None
         if known and not known.outdated:
             return known.text
         try:
-            text = await self._read_again(key, how, known)
+            text = await self._read_again(place, how, known)
         except CredentialsError:
             if known is None:
                 raise
             return known.text
-        self._urls[key] = _Reading(how, text, self._monotonic())
+        self._urls[place] = _Reading(how, text, self._monotonic())
         return text
 
-    async def _read_again(self, key: Key, how: Json, known: _Reading | None) -> str:
+    async def _read_again(self, place: _Place, how: Json, known: _Reading | None) -> str:
         """Read a Secret, unless that has failed a moment ago."""
-        failure = self._failures.get(key)
+        failure = self._failures.get(place)
         if failure and failure.source != how:
             failure = None
         if failure and not self._is_old(failure.read):
             raise CredentialsError(failure.text)
         try:
-            text = await self._read_url(key, how)
+            text = await self._read_url(place, how)
         except CredentialsError as error:
-            self._failures[key] = _Reading(how, str(error), self._monotonic())
+            self._failures[place] = _Reading(how, str(error), self._monotonic())
             if known and failure is None:
-                log.warning("%s/%s: %s; its queue is counted by the URL that was read before", *key, error)
+                log.warning("%s/%s: %s; its queue is counted by the URL that was read before", *place[0], error)
             raise
-        self._failures.pop(key, None)
+        self._failures.pop(place, None)
         return text
 
-    async def _read_url(self, key: Key, how: Json) -> str:
-        reference = how["urlFrom"]["secretKeyRef"]
-        text = await self._read_secret(key.namespace, **reference)
-        return _reachable(text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
+    async def _read_url(self, place: _Place, how: Json) -> str:
+        reference, namespace = how["urlFrom"]["secretKeyRef"], place[0].namespace
+        text = await self._read_secret(namespace, **reference)
+        return _reachable(text, place, f"Secret {namespace}/{reference['name']}")
 
     async def _read_secret(self, namespace: str, name: str, key: str) -> str:
         where = f"Secret {namespace}/{name}"
@@ -146,12 +157,14 @@ class Credentials:
             raise CredentialsError(f"{where} has no text under the key {key}: it has to be the backend's URL") from None
 
 
-def _reachable(url: str, namespace: str, where: str) -> str:
+def _reachable(url: str, place: _Place, where: str) -> str:
     """The URL as the operator can use it. What is wrong with it is not told: the parser's words hold parts of it."""
+    key, kind = place
     try:
-        address = in_namespace(url, namespace)
+        address = in_namespace(url, key.namespace)
     except ValueError:
         address = ""
     if not address:
-        raise CredentialsError(f"{where} holds no URL: write redis://host:6379, special characters as %XX")
+        example = _EXAMPLES.get(kind, _EXAMPLES[BackendKind.REDIS])
+        raise CredentialsError(f"{where} holds no URL: write {example}, special characters as %XX")
     return address

@@ -30,7 +30,12 @@ FIELDS: Final[Json] = {
         ),
         "enforceMaxReplicas": False,
         "failedPodsHistoryLimit": 1,
-        "backend": {"redis": _URL, "rabbitmq": _URL, "mongodb": _URL, "sqlite": {"claimName": "", "path": ""}},
+        "backend": {
+            "redis": _URL,
+            "rabbitmq": {**_URL, "queuePrefix": "", "redis": _URL},
+            "mongodb": _URL,
+            "sqlite": {"claimName": "", "path": ""},
+        },
         "scaleUp": {"maxPods": 1, "periodSeconds": 1},
         "onBrokerDown": {"action": "", "replicas": 1, "afterSeconds": 1},
         "rollout": {"maxSurge": 1},

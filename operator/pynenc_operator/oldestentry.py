@@ -19,7 +19,7 @@ class OldestEntries:
 
     async def age(self, key: Key, depth: QueueDepth | None) -> float | None:
         """Seconds; None where it is not known, and 0 for an empty queue."""
-        if depth is None or not self._depths.can_tell(key):
+        if depth is None or not self._depths.shows_entries(key):
             self._read.pop(key, None)
             return None
         if not depth.count:

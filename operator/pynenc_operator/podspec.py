@@ -201,10 +201,23 @@ def _backend(namespace: str, backend: Json) -> tuple[list[Json], list[Json], lis
         env.append({"name": contract.ENV_BACKEND_URL, "value": f"{SQLITE_DIR}/{how['path']}"})
         claim = {"name": "pynenc-sqlite", "persistentVolumeClaim": {"claimName": how["claimName"]}}
         return env, [claim], [{"name": "pynenc-sqlite", "mountPath": SQLITE_DIR, "subPath": namespace}]
-    if "url" in how:
-        return [*env, {"name": contract.ENV_BACKEND_URL, "value": how["url"]}], [], []
-    secret = how["urlFrom"]["secretKeyRef"]
-    # A file, not an environment variable: a rotated password reaches running workers.
-    items = [{"key": secret["key"], "path": "url"}]
-    volume = {"name": "pynenc-backend", "secret": {"secretName": secret["name"], "items": items}}
+    urls = [(contract.ENV_BACKEND_URL, contract.URL_FILE, how)]
+    if kind == "rabbitmq":
+        env.append({"name": contract.ENV_QUEUE_PREFIX, "value": how["queuePrefix"]})
+        urls.append((contract.ENV_STORE_URL, contract.STORE_URL_FILE, how["redis"]))
+    env += [{"name": name, "value": source["url"]} for name, _, source in urls if "url" in source]
+    # Files, not environment variables: a rotated password reaches running workers.
+    secrets = [(source["urlFrom"]["secretKeyRef"], file) for _, file, source in urls if "urlFrom" in source]
+    if not secrets:
+        return env, [], []
+    volume = {"name": "pynenc-backend", **_secret_files(secrets)}
     return env, [volume], [{"name": "pynenc-backend", "mountPath": contract.BACKEND_DIR, "readOnly": True}]
+
+
+def _secret_files(secrets: list[tuple[Json, str]]) -> Json:
+    """A volume's source that has keys of Secrets as files."""
+    sources = [(secret["name"], [{"key": secret["key"], "path": file}]) for secret, file in secrets]
+    if len(sources) == 1:
+        [(name, items)] = sources
+        return {"secret": {"secretName": name, "items": items}}
+    return {"projected": {"sources": [{"secret": {"name": name, "items": items}} for name, items in sources]}}

@@ -21,8 +21,9 @@ from pynenc_worker import queuekeys
 # Statuses in which an invocation is in a runner's hands.
 _HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
-# Backends that can tell cheaply who holds what.
+# Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
+SHOW_ENTRIES: Final = frozenset({BackendKind.REDIS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class OldestEntry:
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
         """Read each queue's head and its status record: a few keys, however long the queues are."""
-        if backend.kind not in TELL_WHO_HOLDS:
+        if backend.kind not in SHOW_ENTRIES:
             return None
         queues = Queues.of(broker.key.prefix, backend.queues, ())
         if queues.all:

@@ -5,16 +5,17 @@ runner's conditions, and since when the broker has been out of reach.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
+from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth, QueueMark
 from pynenc_operator.questions import (
+    SHOW_ENTRIES,
     TELL_WHO_HOLDS,
     CountHeld,
     CountQueue,
@@ -23,6 +24,7 @@ from pynenc_operator.questions import (
     QueueCount,
     ReadHeartbeats,
 )
+from pynenc_operator.rabbitmq import place_of
 
 type Json = dict[str, Any]
 
@@ -104,7 +106,7 @@ class QueueDepths:
         self._now = now
         self._windows: dict[Key, DepthWindow] = {}
         self._backends: dict[Key, Backend] = {}
-        self._sharers: dict[Backend, set[Key]] = {}  # by backend and app, whatever queues of it
+        self._sharers: dict[Hashable, set[Key]] = {}  # by queue
 
     async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:
         """Count a runner's queue; with an earlier count of it, say too what has stayed since.
@@ -123,8 +125,7 @@ class QueueDepths:
             problem = window.tell(Problem("CredentialsMissing", str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         except BrokerError as error:
-            if error.kind not in _NOT_OF_THE_URL:
-                self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
+            self._refresh_after(key, error)
             problem = window.tell(Problem(str(error.kind), str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         depth = window.counted(self._now(), count)
@@ -135,19 +136,24 @@ class QueueDepths:
 
     async def held(self, key: Key) -> int | None:
         """How many invocations of a runner's app are in anybody's hands; None where that can't be told."""
-        return await self._ask(key, CountHeld())
+        return await self._ask_rest(key, CountHeld())
 
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:
         """Heartbeats of an app's runners, all or those named; None where that can't be told."""
-        return await self._ask(key, ReadHeartbeats(runner_ids))
+        return await self._ask_rest(key, ReadHeartbeats(runner_ids))
 
     async def oldest(self, key: Key) -> float | None:
         """Since when the entry at the head of a runner's queue has been ready to run; None where that can't be told."""
-        return await self._ask(key, OldestEntry())
+        backend = self._backends.get(key)
+        return await self._ask(key, backend, OldestEntry()) if backend else None
 
     def can_tell(self, key: Key) -> bool:
-        """Whether this backend can tell of `held`, `heartbeats` and `oldest` at all; one not known yet may."""
-        return key not in self._backends or self._backends[key].kind in TELL_WHO_HOLDS
+        """Whether this backend can tell of `held` and `heartbeats` at all; one not known yet may."""
+        return key not in self._backends or self._backends[key].rest.kind in TELL_WHO_HOLDS
+
+    def shows_entries(self, key: Key) -> bool:
+        """Whether this backend can tell of `oldest` at all; one not known yet may."""
+        return key not in self._backends or self._backends[key].kind in SHOW_ENTRIES
 
     def will_tell(self, key: Key) -> bool:
         """Whether the server tells at once when something comes into a runner's queue, which was empty."""
@@ -158,10 +164,18 @@ class QueueDepths:
         own = self._backends.get(key)
         if own is None:
             return None
-        others = [other for other in self._sharers[_app(own)] if other != key and _overlap(self._backends[other], own)]
+        others = [
+            other for other in self._sharers[_queue(own)] if other != key and _overlap(self._backends[other], own)
+        ]
         if not others:
             return None
         names = ", ".join("/".join(other) for other in sorted(others)[:3])
+        if own.kind is BackendKind.RABBITMQ:
+            return Problem(
+                "SameQueuePrefix",
+                f"{names} counts the same queue: each makes pods for all of it, and of two apps the workers take each "
+                "other's tasks away; give each its own spec.backend.rabbitmq.queuePrefix, and its producers the same",
+            )
         return Problem(
             "SameQueue",
             f"{names} counts the same queue, and each makes pods for all of it: give each its own appId, or its own "
@@ -170,7 +184,7 @@ class QueueDepths:
 
     def counting(self, backend: Backend) -> set[Key]:
         """The runners that count this backend's queue."""
-        return {key for key in self._sharers.get(_app(backend), ()) if self._backends[key] == backend}
+        return {key for key in self._sharers.get(_queue(backend), ()) if self._backends[key] == backend}
 
     def refresh(self, key: Key) -> None:
         """Have the backend's Secret read again."""
@@ -182,33 +196,44 @@ class QueueDepths:
         self._credentials.forget(key)
         self._leave(key)
 
-    async def _ask[T](self, key: Key, question: Question[T | None]) -> T | None:
-        """An answer that nothing hangs on: None where there is none, for whatever cause."""
+    async def _ask_rest[T](self, key: Key, question: Question[T | None]) -> T | None:
+        """The same of what holds all but the queue."""
         backend = self._backends.get(key)
-        if backend is None:
-            return None
+        return await self._ask(key, backend.rest, question) if backend else None
+
+    async def _ask[T](self, key: Key, backend: Backend, question: Question[T | None]) -> T | None:
+        """An answer that nothing hangs on: None where there is none, for whatever cause."""
         try:
             return await self._source.ask(backend, question)
-        except BrokerError:
+        except BrokerError as error:
+            self._refresh_after(key, error)
             return None
+
+    def _refresh_after(self, key: Key, error: BrokerError) -> None:
+        """Have the Secret read again where another URL could change something."""
+        if error.kind not in _NOT_OF_THE_URL:
+            self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
 
     def _remember(self, key: Key, backend: Backend) -> None:
         if self._backends.get(key) != backend:
             self._leave(key)
             self._backends[key] = backend
-            self._sharers.setdefault(_app(backend), set()).add(key)
+            self._sharers.setdefault(_queue(backend), set()).add(key)
 
     def _leave(self, key: Key) -> None:
         backend = self._backends.pop(key, None)
         if backend is None:
             return
-        sharers = self._sharers[_app(backend)]
+        sharers = self._sharers[_queue(backend)]
         sharers.discard(key)
         if not sharers:
-            del self._sharers[_app(backend)]
+            del self._sharers[_queue(backend)]
 
 
-def _app(backend: Backend) -> Backend:
+def _queue(backend: Backend) -> Hashable:
+    """What runners of one queue have in common, whatever queues of it they name, and on RabbitMQ whoever they are."""
+    if backend.kind is BackendKind.RABBITMQ:
+        return place_of(backend)
     return replace(backend, queues=())
 
 

@@ -91,11 +91,12 @@ class Fields:
             if not isinstance(value, str):
                 raise SpecInvalid(f"{self._path}.{name}", "a text")
 
-    def the_one_of(self, names: tuple[str, ...]) -> str:
-        """The name of the only field, which has to be one of `names`."""
-        if len(self._value) != 1 or next(iter(self._value)) not in names:
+    def the_one_of(self, names: tuple[str, ...], besides: tuple[str, ...] = ()) -> str:
+        """The name of the only field, which has to be one of `names`; those `besides` may be there as well."""
+        found = [name for name in self._value if name not in besides]
+        if len(found) != 1 or found[0] not in names:
             raise SpecInvalid(self._path, f"exactly one of {', '.join(names)}")
-        return str(next(iter(self._value)))
+        return str(found[0])
 
 
 def check_pod_fields(spec: Fields) -> None:
@@ -131,7 +132,15 @@ def _check_backend(backend: Fields) -> None:
     if kind == "sqlite":
         how.text("claimName")
         how.text("path")
-    elif how.the_one_of(("url", "urlFrom")) == "url":
+        return
+    if kind == "rabbitmq":
+        how.text("queuePrefix")
+        _check_source(how.within("redis"))
+    _check_source(how, besides=("queuePrefix", "redis") if kind == "rabbitmq" else ())
+
+
+def _check_source(how: Fields, besides: tuple[str, ...] = ()) -> None:
+    if how.the_one_of(("url", "urlFrom"), besides) == "url":
         how.text("url")
     else:
         secret = how.within("urlFrom").within("secretKeyRef")

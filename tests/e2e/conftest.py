@@ -1,7 +1,7 @@
 """The chart with the project's images on the real cluster; each test gets a namespace with a runner of its own."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from tests.outcomes import OUTCOME, has_failed
 
 
 class MakePool(Protocol):
-    def __call__(self, redis_url: str = "") -> Pool: ...
+    def __call__(self, redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool: ...
 
 
 _numbers = itertools.count(1)
@@ -33,8 +33,8 @@ def operator() -> None:
     clear()
 
 
-def new_pool(redis_url: str = "") -> Pool:
-    return Pool(str(next(_numbers)), redis_url)
+def new_pool(redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool:
+    return Pool(str(next(_numbers)), redis_url, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePo
     """Makes a namespace, with a Redis unless the URL of one is given; what is there when the test fails is printed."""
     with ExitStack() as stack:
 
-        def make(redis_url: str = "") -> Pool:
-            pool = new_pool(redis_url)
+        def make(redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool:
+            pool = new_pool(redis_url, settings)
             stack.callback(pool.close)
             stack.callback(end, pool)
             return pool

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,14 @@ UNDISTURBED = ["registered", "pending", "running", "success"]
 class TaskQueue:
     """The app `reports` on a Redis."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, settings: Mapping[str, str] | None = None) -> None:
+        """`settings`: of the producer's pynenc, where not all of the app is on that Redis."""
         self._url = url
         self._redis = Redis.from_url(url, socket_timeout=10, retry=_RETRY)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._producer = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.producer"],
-            env=_environment(url),
+            env={**_environment(url), **(settings or {})},
             cwd=Path("/"),  # pynenc reads a pyproject.toml where it starts
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
+from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
 
 CRD_FILE = ROOT / "crds" / "multithreadrunners.pynenc.org.yaml"
@@ -45,6 +46,13 @@ def until_served(cluster: HalfCluster) -> None:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """An empty Redis."""
     with RedisServer.running(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    """One RabbitMQ for all tests, as it takes some seconds to start; each has a queue prefix of its own in it."""
+    with RabbitServer.running(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 

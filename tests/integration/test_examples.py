@@ -9,6 +9,7 @@ import yaml
 from pynenc_operator.podspec import build_worker_pod
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
+from tests.documents import blocks
 
 EXAMPLES = ROOT / "examples"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
@@ -28,10 +29,21 @@ def test_it_is_taken_without_a_warning(restricted: HalfCluster, file: Path) -> N
     assert done.stdout.count("(server dry run)") == len(list(yaml.safe_load_all(file.read_text())))
 
 
+def test_each_backends_example_is_taken_with_its_pod(restricted: HalfCluster) -> None:
+    runners = blocks((ROOT / "docs" / "backends.md").read_text(), "yaml")
+    assert [next(iter(yaml.safe_load(each)["spec"]["backend"])) for each in runners] == ["redis", "rabbitmq", "sqlite"]
+    at_once = ("--dry-run=server", f"--namespace={NAMESPACE}", "--output=json", "-f", "-")
+    restricted.kubectl("create", "serviceaccount", "pynenc-worker", f"--namespace={NAMESPACE}", check=False)
+    for each in runners:
+        runner = json.loads(restricted.kubectl("create", *at_once, input=each).stdout)
+        made = restricted.kubectl("create", *at_once, input=json.dumps(build_worker_pod(runner, "reports-0")))
+        assert made.stderr == ""
+
+
 def test_the_examples_worker_pod_is_let_in(restricted: HalfCluster) -> None:
     at_once = ("--dry-run=server", f"--namespace={NAMESPACE}", "--output=json")
     runner = json.loads(restricted.kubectl("create", *at_once, "-f", str(EXAMPLES / "runner.yaml")).stdout)
-    restricted.kubectl("create", "serviceaccount", "pynenc-worker", f"--namespace={NAMESPACE}")
+    restricted.kubectl("create", "serviceaccount", "pynenc-worker", f"--namespace={NAMESPACE}", check=False)
     pod = build_worker_pod(runner, "reports-0")
     made = restricted.kubectl("create", *at_once, "-f", "-", input=json.dumps(pod))
     assert made.stderr == ""

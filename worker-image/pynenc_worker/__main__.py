@@ -23,6 +23,8 @@ the environment, which the operator writes:
   PYNENC_WORKER_BACKEND                redis, rabbitmq, mongodb or sqlite
   PYNENC_WORKER_BACKEND_URL            its URL (sqlite: its path), unless it stands in the file `url` of
   PYNENC_WORKER_BACKEND_DIR            /etc/pynenc-backend
+  PYNENC_WORKER_STORE_URL              rabbitmq: the URL of the Redis that holds all but the queue, or file `store-url`
+  PYNENC_WORKER_QUEUE_PREFIX           rabbitmq: the queue is called PREFIX_broker_messages
   PYNENC_WORKER_DRAIN_TIMEOUT_SECONDS  how long running invocations may take when the worker is to leave
   PYNENC_WORKER_METRICS_PORT           9808: /metrics and /healthz
   PYNENC_WORKER_METRICS_ADDRESS        all interfaces

@@ -8,8 +8,9 @@ must speak of the same backend.
 import inspect
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -32,7 +33,7 @@ NO_URL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The class names that pynenc looks up among what its plugins import; empty: the plugin has none."""
+    """The class names that pynenc looks up among what its plugins import."""
 
     orchestrator: str
     broker: str
@@ -51,7 +52,8 @@ class Backend:
 
     distribution: str
     components: Components
-    url_variable: str  # empty: the plugin takes no URL
+    url_variable: str
+    store_distribution: str = ""  # brings all but the broker, where that is another one
 
 
 def _all(prefix: str) -> Components:
@@ -63,7 +65,9 @@ def _all(prefix: str) -> Components:
 BACKENDS: Final[Mapping[str, Backend]] = {
     "redis": Backend("pynenc-redis", _all("Redis"), "PYNENC__REDIS_URL"),
     "mongodb": Backend("pynenc-mongo", _all("Mongo"), "PYNENC__MONGO_URL"),
-    "rabbitmq": Backend("pynenc-rabbitmq", Components("", "RabbitMqBroker", "", "", ""), ""),
+    "rabbitmq": Backend(
+        "pynenc-rabbitmq", replace(_all("Redis"), broker="RabbitMqBroker"), "PYNENC__REDIS_URL", "pynenc-redis"
+    ),
     "sqlite": Backend("pynenc", _all("SQLite"), "PYNENC__SQLITE_DB_PATH"),
 }
 
@@ -99,23 +103,18 @@ def _contradicts(name: str) -> bool:
 def chosen(config: WorkerConfig) -> Backend:
     """The backend that the operator named.
 
-    :raises ConfigError: an unknown one, or one whose plugin can't carry an app by itself
+    :raises ConfigError: an unknown one, or one whose plugin is not in the image
     """
     backend = BACKENDS.get(config.backend)
     if backend is None:
         raise ConfigError(f"{contract.ENV_BACKEND} has to be one of {', '.join(BACKENDS)}")
-    missing = [name for name, cls in backend.components.by_name().items() if not cls]
-    if missing:
-        raise ConfigError(
-            f"{contract.ENV_BACKEND}={config.backend}: {backend.distribution} brings no {', '.join(missing)}; "
-            "use redis, or sqlite for trials"
-        )
-    try:
-        version(backend.distribution)
-    except PackageNotFoundError:
-        raise ConfigError(
-            f"{contract.ENV_BACKEND}={config.backend} needs {backend.distribution}: add it to the image"
-        ) from None
+    for distribution in filter(None, (backend.distribution, backend.store_distribution)):
+        try:
+            version(distribution)
+        except PackageNotFoundError:
+            raise ConfigError(
+                f"{contract.ENV_BACKEND}={config.backend} needs {distribution}: add it to the image"
+            ) from None
     return backend
 
 
@@ -124,15 +123,26 @@ def read_url(config: WorkerConfig) -> str:
 
     :raises ConfigError: neither is there
     """
-    file = config.backend_dir / "url"
+    return _read_url(config.backend_dir / contract.URL_FILE, contract.ENV_BACKEND_URL, config.backend_url)
+
+
+def read_store_url(config: WorkerConfig) -> str:
+    """The same of the Redis that stands beside a RabbitMQ.
+
+    :raises ConfigError: neither is there
+    """
+    return _read_url(config.backend_dir / contract.STORE_URL_FILE, contract.ENV_STORE_URL, config.store_url)
+
+
+def _read_url(file: Path, variable: str, value: str) -> str:
     try:
         url = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        url = config.backend_url
+        url = value
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}): check the Secret's volume") from None
     if not url:
-        raise ConfigError(f"the backend's URL is missing: neither {file} nor {contract.ENV_BACKEND_URL} has one")
+        raise ConfigError(f"the backend's URL is missing: neither {file} nor {variable} has one")
     return url
 
 
@@ -200,5 +210,5 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
             lacking = ", ".join(sorted(found[0].__abstractmethods__))
             raise ConfigError(
                 f"{plugin} does not work with pynenc {version('pynenc')}: its {name} lacks {lacking}. "
-                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0"
+                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0, and 0.3.1 alone with pynenc-rabbitmq 0.1.6"
             )

@@ -51,7 +51,9 @@ class WorkerConfig:
 
     app: str
     backend: str
-    backend_url: str  # empty: the URL is in backend_dir / "url"
+    backend_url: str  # empty: the URL is in a file of backend_dir
+    store_url: str  # of the Redis beside a RabbitMQ; the same
+    queue_prefix: str  # of RabbitMQ
     backend_dir: Path
     drain_timeout: float  # seconds
     metrics_address: str  # empty: all interfaces
@@ -70,6 +72,8 @@ class WorkerConfig:
             app=_required(environ, contract.ENV_APP, "the module that defines the app, as `pynenc --app` takes it"),
             backend=_required(environ, contract.ENV_BACKEND, "redis, rabbitmq, mongodb or sqlite"),
             backend_url=environ.get(contract.ENV_BACKEND_URL, ""),
+            store_url=environ.get(contract.ENV_STORE_URL, ""),
+            queue_prefix=environ.get(contract.ENV_QUEUE_PREFIX, ""),
             backend_dir=Path(environ.get(ENV_BACKEND_DIR) or contract.BACKEND_DIR),
             drain_timeout=_whole(environ, contract.ENV_DRAIN_TIMEOUT, None, lowest=1),
             metrics_address=environ.get(ENV_METRICS_ADDRESS, ""),

@@ -57,12 +57,16 @@ RECOVERED_BY: Final = PREFIX + "recovered-by"  # on a dead worker's pod: the pod
 
 # Mounts.
 PODINFO_DIR: Final = "/etc/pynenc-podinfo"  # downward API volume; file `annotations`
-BACKEND_DIR: Final = "/etc/pynenc-backend"  # Secret volume; file `url`, when the URL comes from a Secret
+BACKEND_DIR: Final = "/etc/pynenc-backend"  # Secret volume; these files, when their URLs come from a Secret
+URL_FILE: Final = "url"
+STORE_URL_FILE: Final = "store-url"
 
 # Environment, set by the operator.
 ENV_APP: Final = "PYNENC_WORKER_APP"  # the module, as `pynenc --app` takes it
 ENV_BACKEND: Final = "PYNENC_WORKER_BACKEND"  # redis | rabbitmq | mongodb | sqlite
 ENV_BACKEND_URL: Final = "PYNENC_WORKER_BACKEND_URL"  # when the URL stands in the resource itself
+ENV_STORE_URL: Final = "PYNENC_WORKER_STORE_URL"  # rabbitmq: that of the Redis which holds all but the queue, likewise
+ENV_QUEUE_PREFIX: Final = "PYNENC_WORKER_QUEUE_PREFIX"  # rabbitmq
 ENV_DRAIN_TIMEOUT: Final = "PYNENC_WORKER_DRAIN_TIMEOUT_SECONDS"
 ENV_TLS_STRICT: Final = "PYNENC_WORKER_TLS_STRICT"  # false: accept a cluster CA without keyUsage
 ENV_METRICS_PORT: Final = "PYNENC_WORKER_METRICS_PORT"

@@ -1,4 +1,4 @@
-"""Finding invocations by status and in the queue, as any backend can tell it.
+"""Finding invocations by status and in the queue, as any backend can tell it; and what a backend wants of the loop.
 
 A backend with an index of its own has a subclass that answers faster or at all.
 """
@@ -17,6 +17,19 @@ class InvocationIndex:
 
     def __init__(self, app: Pynenc) -> None:
         self._app = app
+
+    def round_over(self) -> None:
+        """Called by the loop when all that it has taken is started, or has been decided about."""
+
+    def close(self) -> None:
+        """Called when the worker ends."""
+
+    def ask(self) -> None:
+        """Ask the backend something, to see that it is there.
+
+        :raises Exception: it is not
+        """
+        self._app.broker.count_invocations()
 
     def with_status(self, statuses: Iterable[InvocationStatus]) -> list[str]:
         """Every invocation in one of these statuses."""

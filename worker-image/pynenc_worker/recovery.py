@@ -101,8 +101,7 @@ class Recovery:
         now = self._clock()
         if now >= self._looked_at + SECOND_LOOK_SECONDS:
             self._looked_at = now
-            self._search()
-            self._looked(now)
+            self._looked(now, seen=self._search())
 
     def in_outage(self) -> None:
         """The broker is away. The first round that finds it back may have the slot, when no heartbeat is new yet."""
@@ -171,22 +170,22 @@ class Recovery:
         self._metrics.handed_on.labels(cause="dead_runner").inc()
         return True
 
-    def _search(self) -> None:
-        """Queue again what a death or an outage left in no queue. A doubled id is harmless: one becomes PENDING."""
+    def _search(self) -> bool:
+        """Queue again what is in no queue, if that can be told. A doubled id is harmless: one becomes PENDING."""
         for invocation_id in self._older_than_lost(_STRANDED):
             self._each(invocation_id, self._reroute)
-        queued = self._index.queued()
-        if queued is None:
-            return
+        if (queued := self._index.queued()) is None:
+            return False
         missing = set(self._older_than_lost(_WAITING, without=queued))
         for invocation_id in missing & self._suspects:
             self._each(invocation_id, self._enqueue)
         self._suspects = missing - self._suspects
+        return True
 
-    def _looked(self, now: float) -> None:
-        """Count a look that was made for each search whose time has come, and end those that have had two."""
+    def _looked(self, now: float, *, seen: bool) -> None:
+        """Count a look for each search whose time has come, unless an outage's saw no queue; the second is the last."""
         for runner_id, search in list(self._searches.items()):
-            search.looks -= now >= search.begins
+            search.looks -= now >= search.begins and (seen or runner_id != _AFTER_OUTAGE)
             if search.looks:
                 continue
             del self._searches[runner_id]

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import redis
 from pynenc import Pynenc
+from pynenc.broker.base_broker import BaseBroker
 from pynenc.invocation.status import InvocationStatus, InvocationStatusRecord, status_record_transition
+from pynenc.orchestrator.base_orchestrator import BaseOrchestrator
 from pynenc_redis.conf.config_redis import ConfigRedis
 from pynenc_redis.util import mongo_client
 
@@ -73,11 +75,14 @@ def use_credentials(public_url: str, read_url: Callable[[], str]) -> None:
     )
 
 
-def install(app: Pynenc) -> None:
-    """Use the transition below instead of the plugin's, and the app's own settings for the pool made above."""
+def install(app: Pynenc, component: BaseBroker | BaseOrchestrator) -> None:
+    """Use the transition below instead of the plugin's, and the app's own settings for the pool made above.
+
+    :param component: one of the app's that is on Redis, whose settings are these
+    """
     app.orchestrator._atomic_status_transition = functools.partial(transition, app)  # noqa: SLF001 - what it replaces
-    conf = app.broker.conf
-    pool = app.broker.client.connection_pool
+    conf = component.conf
+    pool = component.client.connection_pool
     pool.max_connections = conf.redis_pool_max_connections
     pool.connection_kwargs.update(
         socket_timeout=conf.socket_timeout, socket_connect_timeout=conf.socket_connect_timeout
@@ -104,13 +109,34 @@ def _merged(listed: list[bytes], prioritized: list[tuple[bytes, float]]) -> list
     return [*before, *(raw.decode() for raw in listed), *after]
 
 
-class RedisIndex(InvocationIndex):
-    """The plugin's own sets and the queues' keys; its public query reads every invocation that there ever was."""
+class RedisStates(InvocationIndex):
+    """The plugin's own sets; its public query reads every invocation that there ever was."""
 
     def with_status(self, statuses: Iterable[InvocationStatus]) -> list[str]:
         """Every invocation in one of these statuses."""
         client, key = self._app.orchestrator.client, self._app.orchestrator.key
         return [raw.decode() for status in statuses for raw in client.smembers(key.status_to_invocations(status))]
+
+    def silent_runners(self, seconds: float) -> list[str]:
+        """Runners whose last heartbeat is older than that, or missing."""
+        client, key = self._app.orchestrator.client, self._app.orchestrator.key
+        runners = [raw.decode() for raw in client.zrange(key.runner_heartbeats(), 0, -1)]
+        with client.pipeline(transaction=False) as pipe:
+            for runner_id in runners:
+                pipe.hget(key.runner_heartbeat(runner_id), "last_heartbeat")
+            beats = pipe.execute()
+        oldest = time.time() - seconds
+        return [runner_id for runner_id, beat in zip(runners, beats, strict=True) if float(beat or 0) < oldest]
+
+    def forget_runner(self, runner_id: str) -> None:
+        """Remove a heartbeat: the plugin never does, and each atomic slot reads every heartbeat there ever was."""
+        client, key = self._app.orchestrator.client, self._app.orchestrator.key
+        client.delete(key.runner_heartbeat(runner_id))
+        client.zrem(key.runner_heartbeats(), runner_id)
+
+
+class RedisIndex(RedisStates):
+    """The same, and the queues' keys."""
 
     def queued(self) -> set[str] | None:
         """Everything that stands in the app's queues, also in those that others serve."""
@@ -141,23 +167,6 @@ class RedisIndex(InvocationIndex):
             return [raw.decode() for raw in answers[0]]
         heads = zip(answers[::2], answers[1::2], strict=True)
         return [one for listed, prioritized in heads for one in _merged(listed, prioritized)[:most]][:most]
-
-    def silent_runners(self, seconds: float) -> list[str]:
-        """Runners whose last heartbeat is older than that, or missing."""
-        client, key = self._app.orchestrator.client, self._app.orchestrator.key
-        runners = [raw.decode() for raw in client.zrange(key.runner_heartbeats(), 0, -1)]
-        with client.pipeline(transaction=False) as pipe:
-            for runner_id in runners:
-                pipe.hget(key.runner_heartbeat(runner_id), "last_heartbeat")
-            beats = pipe.execute()
-        oldest = time.time() - seconds
-        return [runner_id for runner_id, beat in zip(runners, beats, strict=True) if float(beat or 0) < oldest]
-
-    def forget_runner(self, runner_id: str) -> None:
-        """Remove a heartbeat: the plugin never does, and each atomic slot reads every heartbeat there ever was."""
-        client, key = self._app.orchestrator.client, self._app.orchestrator.key
-        client.delete(key.runner_heartbeat(runner_id))
-        client.zrem(key.runner_heartbeats(), runner_id)
 
 
 def transition(

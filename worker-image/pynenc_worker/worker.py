@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ from pynenc_worker.runner import DrainableThreadRunner
 LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
 REDIS: Final = "redis"
+RABBITMQ: Final = "rabbitmq"
 SQLITE: Final = "sqlite"
 
 
@@ -50,6 +52,7 @@ def run(environ: MutableMapping[str, str]) -> int:
         app = _load(config.app)
         backend.verify(app, chosen, app_id)
         backend.create_components(app)
+        index = _index(app, config)
     except ConfigError as error:
         log.error("%s", error)
         _leave_last_words(environ, str(error))
@@ -57,7 +60,7 @@ def run(environ: MutableMapping[str, str]) -> int:
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
-    return _work(app, config, metrics)
+    return _work(app, index, config, metrics)
 
 
 def _leave_last_words(environ: Mapping[str, str], words: str) -> None:
@@ -80,17 +83,23 @@ def _value(gauge: Gauge) -> float:
 
 
 def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: MutableMapping[str, str], app_id: str) -> None:
-    url = backend.read_url(config)
+    read_url = partial(backend.read_url, config)
     if config.backend == SQLITE:
-        sqlite_backend.refuse_other_lines_file(url, app_id)
-    if config.backend == REDIS:
+        sqlite_backend.refuse_other_lines_file(read_url(), app_id)
+    if config.backend == RABBITMQ:
+        from pynenc_worker import rabbitmq_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+        for name, value in rabbitmq_backend.settings(read_url(), config.queue_prefix).items():
+            environ.setdefault(name, value)
+        read_url = partial(backend.read_store_url, config)
+    if config.backend in (REDIS, RABBITMQ):
         from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
 
-        public = backend.without_credentials(url)
+        public = backend.without_credentials(read_url())
         backend.derive_environment(chosen, public, environ)
-        redis_backend.use_credentials(public, lambda: backend.read_url(config))
+        redis_backend.use_credentials(public, read_url)
     else:
-        backend.derive_environment(chosen, url, environ)
+        backend.derive_environment(chosen, read_url(), environ)
 
 
 def _load(name: str) -> Pynenc:
@@ -100,22 +109,26 @@ def _load(name: str) -> Pynenc:
     return find_app_instance(name)
 
 
-def _index(app: Pynenc, backend_name: str) -> InvocationIndex:
-    if backend_name == SQLITE:
+def _index(app: Pynenc, config: WorkerConfig) -> InvocationIndex:
+    if config.backend == SQLITE:
         return sqlite_backend.SqliteIndex(app)
-    if backend_name != REDIS:
-        return InvocationIndex(app)
-    from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
+    if config.backend == REDIS:
+        from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
 
-    redis_backend.install(app)
-    return redis_backend.RedisIndex(app)
+        redis_backend.install(app, app.broker)
+        return redis_backend.RedisIndex(app)
+    if config.backend == RABBITMQ:
+        from pynenc_worker import rabbitmq_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+        client = f"{config.pod.namespace}/{config.pod.name}"
+        return rabbitmq_backend.install(app, partial(backend.read_url, config), client)
+    return InvocationIndex(app)
 
 
-def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
+def _work(app: Pynenc, index: InvocationIndex, config: WorkerConfig, metrics: WorkerMetrics) -> int:
     drain = Drain(config.drain_timeout)
     reporter = Reporter(PodApi(config.api, config.pod), PodInfo(config.podinfo_dir), drain, metrics)
     context = RunnerContext(DrainableThreadRunner.__name__, config.pod.uid)
-    index = _index(app, config.backend)
     packing = Packing(index.queue_head)
     recovery = Recovery(app, context, index, metrics, reporter.wake)
     runner = DrainableThreadRunner(
@@ -130,13 +143,13 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
             on_error=metrics.broker_errors.inc,
             on_begin=recovery.in_outage,
             on_end=recovery.after_outage,
-            ask=app.broker.count_invocations,
+            ask=index.ask,
         ),
     )
     lines.accept_own_queues(app)
     atomic = AtomicService(app, context, drain, recovery)
     atomic.install()
-    runner.chores = [recovery.step, atomic.step]
+    runner.chores = [index.round_over, recovery.step, atomic.step]
     reporter.attach(runner.observe, recovery)
     heartbeat = Heartbeat(app, index, runner, drain, metrics)
     runner.install_signal_handlers()
@@ -145,6 +158,7 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
     runner.run()
     log.info("leaving: %s", drain.stop_reason or "the drain timeout is over")
     heartbeat.finish(LAST_BEAT_SECONDS)
+    index.close()
     if reporter.may_be_heard_of() and not reporter.wait_until_drained_is_told(LAST_REPORT_SECONDS):
         log.warning("the last report could not be made")
     return 0

@@ -116,9 +116,45 @@ CONTRADICTIONS: Final = [
     ),
     (
         "RabbitMQ with another's scheme",
-        "spec: {backend: {redis: null, rabbitmq: {url: 'redis://redis'}}}",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'redis://redis', redis: {url: 'redis://redis'}}}}",
         "spec.backend.rabbitmq.url",
         "Forbidden: a RabbitMQ URL begins with amqp:// or amqps://",
+    ),
+    (
+        "RabbitMQ without a Redis for the rest",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://rabbitmq'}}}",
+        "spec.backend.rabbitmq.redis",
+        "Required value",
+    ),
+    (
+        "RabbitMQ with a Redis that has no URL",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://rabbitmq', redis: {}}}}",
+        "spec.backend.rabbitmq.redis",
+        "exactly one of url and urlFrom must be set",
+    ),
+    (
+        "RabbitMQ with another's URL for its Redis",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://rabbitmq', redis: {url: 'amqp://rabbitmq'}}}}",
+        "spec.backend.rabbitmq.redis.url",
+        "Forbidden: a Redis URL begins with redis:// or rediss://",
+    ),
+    (
+        "RabbitMQ with an inline password for its Redis",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://rabbitmq', redis: {url: 'redis://:secret@redis'}}}}",
+        "spec.backend.rabbitmq.redis.url",
+        "Forbidden: a password must not stand in the resource",
+    ),
+    (
+        "a queue prefix that RabbitMQ keeps for itself",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://mq', queuePrefix: amq.x, redis: {url: 'redis://r'}}}}",
+        "spec.backend.rabbitmq.queuePrefix",
+        "RabbitMQ keeps names that begin with amq. for itself",
+    ),
+    (
+        "a queue prefix with white space",
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqp://mq', queuePrefix: 'a b', redis: {url: 'redis://r'}}}}",
+        "spec.backend.rabbitmq.queuePrefix",
+        "should match",
     ),
     (
         "MongoDB with another's scheme",

@@ -32,7 +32,14 @@ ACCEPTED = {
     "the image in the template": "spec: {image: null, template: {spec: {containers: [{name: worker, image: a:1}]}}}",
     "a plain URL": "spec: {backend: {redis: {urlFrom: null, url: 'redis://user@redis:6379/0?socket_timeout=5'}}}",
     "TLS": "spec: {backend: {redis: {urlFrom: null, url: 'rediss://redis:6380'}}}",
-    "RabbitMQ": "spec: {backend: {redis: null, rabbitmq: {url: 'amqps://rabbitmq:5671/vhost'}}}",
+    "RabbitMQ": (
+        "spec: {backend: {redis: null, rabbitmq: {url: 'amqps://rabbitmq:5671/vhost', queuePrefix: shop.reports,"
+        " redis: {url: 'redis://redis:6379'}}}}"
+    ),
+    "RabbitMQ by two Secrets": (
+        "spec: {backend: {redis: null, rabbitmq: {urlFrom: {secretKeyRef: {name: mq, key: url}}, queuePrefix: pynenc,"
+        " redis: {urlFrom: {secretKeyRef: {name: redis, key: url}}}}}}"
+    ),
     "MongoDB replica set": "spec: {backend: {redis: null, mongodb: {url: 'mongodb://a:27017,b:27017/db?replicaSet=rs0'}}}",
     "MongoDB by DNS": "spec: {backend: {redis: null, mongodb: {url: 'mongodb+srv://mongo.example'}}}",
     "SQLite": "spec: {backend: {redis: null, sqlite: {claimName: data, path: reports/pynenc-0.4_a.db}}}",

@@ -49,6 +49,8 @@ RESERVED = [
     "PYNENC__MONGO_URL",
     contract.ENV_APP,
     contract.ENV_BACKEND_URL,
+    contract.ENV_STORE_URL,
+    contract.ENV_QUEUE_PREFIX,
     contract.ENV_METRICS_PORT,
     contract.ENV_POD_NAME,
     contract.ENV_POD_NAMESPACE,
@@ -108,7 +110,9 @@ def test_a_variable_that_contradicts_the_spec_is_refused(crd_installed: HalfClus
 def test_an_inline_password_is_refused_and_the_mend_is_named(
     crd_installed: HalfCluster, backend: str, url: str
 ) -> None:
-    said = refusal(crd_installed, f"spec: {{backend: {{redis: null, {backend}: {{urlFrom: null, url: '{url}'}}}}}}")
+    besides = ", redis: {url: 'redis://redis'}" if backend == "rabbitmq" else ""
+    how = f"{{urlFrom: null, url: '{url}'{besides}}}"
+    said = refusal(crd_installed, f"spec: {{backend: {{redis: null, {backend}: {how}}}}}")
     assert f"spec.backend.{backend}.url: Forbidden: a password must not stand in the resource" in said
     assert "urlFrom: {secretKeyRef: {name: ..., key: ...}}" in said
     assert url not in said  # what kubectl prints ends in the logs of a pipeline

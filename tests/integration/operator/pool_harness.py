@@ -52,6 +52,9 @@ class SetDepths:
     def can_tell(self, key: Key) -> bool:  # noqa: ARG002
         return True
 
+    def shows_entries(self, key: Key) -> bool:  # noqa: ARG002
+        return True
+
     def will_tell(self, key: Key) -> bool:  # noqa: ARG002
         return False
 

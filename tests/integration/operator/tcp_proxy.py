@@ -20,6 +20,7 @@ class TcpProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
+        self.open: set[asyncio.StreamWriter] = set()  # to those that have connected
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -60,6 +61,7 @@ class TcpProxy:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections += 1
+        self.open.add(writer)
         passing = self._open
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await passing.wait()
@@ -70,6 +72,7 @@ class TcpProxy:
             finally:
                 self._end(far_writer)
         self._end(writer)
+        self.open.discard(writer)
         self._tasks.discard(task)
 
     def _end(self, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,7 @@
-"""Each test runs on both lines of pynenc: 0.3.1 on Redis, and the next one on SQLite and on Redis."""
+"""Each test runs on all lines: pynenc 0.3.1 on Redis and on RabbitMQ with Redis, the next one on SQLite and on Redis.
+
+On RabbitMQ those that bear on the queue, ALL_LINES, also in `make test`; the others are slow, for its sake.
+"""
 
 import itertools
 import sys
@@ -9,10 +12,13 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
+from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
 from tests.integration.worker.processes import Line, Producer, Worker, show
+
+REDIS, RABBITMQ, SQLITE = ALL_LINES = ("pynenc-0.3-redis", "pynenc-0.3-rabbitmq", "pynenc-next-sqlite")
 
 _apps = itertools.count(1)
 
@@ -38,18 +44,33 @@ def api(half_cluster: HalfCluster) -> KubernetesApi:
 
 
 @pytest.fixture(
-    params=["pynenc-0.3-redis", "pynenc-next-sqlite", pytest.param("pynenc-next-redis", marks=pytest.mark.slow)]
+    params=[
+        REDIS,
+        pytest.param(RABBITMQ, marks=pytest.mark.slow),
+        SQLITE,
+        pytest.param("pynenc-next-redis", marks=pytest.mark.slow),
+    ]
 )
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
     """Where this test's app lives; a test may name `pynenc-0.3-sqlite` too."""
+    app_id = f"app{next(_apps)}"
+    if request.param == RABBITMQ:
+        servers = request.getfixturevalue("rabbitmq_server"), request.getfixturevalue("redis_server")
+        return rabbitmq_line(*servers, tmp_path, app_id)
     _, release, backend = request.param.split("-")
     python = Path(sys.executable) if release == "0.3" else request.getfixturevalue("next_python")
     url = request.getfixturevalue("redis_server").url if backend == "redis" else str(tmp_path / "pynenc.db")
-    return Line(python=python, backend=backend, url=url, folder=tmp_path, app_id=f"app{next(_apps)}")
+    return Line(python=python, backend=backend, url=url, folder=tmp_path, app_id=app_id)
 
 
 def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:
     return Line(python=Path(sys.executable), backend="redis", url=server.url, folder=folder, app_id=app_id)
+
+
+def rabbitmq_line(server: RabbitServer, store: RedisServer, folder: Path, app_id: str) -> Line:
+    url = server.url_of(vhost="shop")
+    python = Path(sys.executable)
+    return Line(python=python, backend="rabbitmq", url=url, folder=folder, app_id=app_id, store_url=store.url)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import Any
 
 from pynenc_worker import contract
 from tests.cluster.paths import ROOT
+from tests.integration.rabbitmq_server import plugin_settings
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod
 
@@ -40,6 +41,7 @@ class Line:
     backend: str
     url: str
     folder: Path  # of one test
+    store_url: str = ""  # of the Redis beside a RabbitMQ
     app_id: str = "under-test"
     settings: dict[str, str] = field(default_factory=dict)  # more variables for the producer
 
@@ -72,11 +74,14 @@ class Producer:
     def __init__(self, line: Line) -> None:
         environment = line.environment()
         environment["PYTHONPATH"] += os.pathsep + str(HERE / "elsewhere")
-        prefix = {"redis": "Redis", "sqlite": "SQLite"}[line.backend]
+        prefix = {"redis": "Redis", "rabbitmq": "Redis", "sqlite": "SQLite"}[line.backend]
         for part in ("Orchestrator", "Broker", "StateBackend", "Trigger", "ClientDataStore"):
             variable = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(part)).upper()
             environment[f"PYNENC__{variable}_CLS"] = prefix + part
-        environment["PYNENC__REDIS_URL" if line.backend == "redis" else "PYNENC__SQLITE_DB_PATH"] = line.url
+        if line.backend == "rabbitmq":
+            environment |= {"PYNENC__REDIS_URL": line.store_url, **plugin_settings(line.url, line.app_id)}
+        else:
+            environment["PYNENC__REDIS_URL" if line.backend == "redis" else "PYNENC__SQLITE_DB_PATH"] = line.url
         environment["PYNENC__LOGGING_LEVEL"] = "warning"
         self._process = subprocess.Popen(
             [str(line.python), str(HERE / "producer.py")],
@@ -127,6 +132,8 @@ class Worker:
             contract.ENV_APP: "jobs",
             contract.ENV_BACKEND: line.backend,
             contract.ENV_BACKEND_URL: line.url,
+            contract.ENV_STORE_URL: line.store_url,
+            contract.ENV_QUEUE_PREFIX: line.app_id,
             contract.ENV_DRAIN_TIMEOUT: "300",
             contract.ENV_METRICS_PORT: str(self.metrics_port),
             contract.ENV_POD_NAME: pod.name,

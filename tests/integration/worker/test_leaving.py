@@ -5,13 +5,16 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from pynenc_worker import contract
-from tests.integration.worker.conftest import StartWorker
+from tests.integration.worker.conftest import ALL_LINES, StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
 TWO_THREADS = {"PYNENC__CONFIGTHREADRUNNER__MAX_THREADS": "2"}
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_sigterm_lets_running_tasks_finish_once(start_worker: StartWorker, producer: Producer, line: Line) -> None:
     names = [f"task-{number}" for number in range(6)]
     ids = [producer.call("hold", name=name) for name in names]
@@ -88,6 +91,7 @@ def test_a_drain_taken_back_while_a_task_runs_goes_on_as_if_nothing_was(
     assert line.executions() == ["first", "second"]
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_what_still_runs_at_the_drain_timeout_is_handed_back(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:
@@ -116,6 +120,7 @@ def test_sigterm_while_the_app_loads_ends_even_process_1_at_once(start_worker: S
     assert worker.pod.said() == []
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_a_drain_takes_only_what_its_own_threads_wait_for(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:

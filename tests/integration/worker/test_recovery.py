@@ -21,6 +21,7 @@ from pynenc_redis.util.mongo_client import _REDIS_POOLS
 from pynenc_worker import invocations, queuekeys, redis_backend
 from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.drain import Drain
+from pynenc_worker.index import InvocationIndex
 from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.recovery import (
     ANSWER_LENGTH,
@@ -52,7 +53,7 @@ def app(redis_server: RedisServer) -> Iterator[Pynenc]:
         **{name: f"Redis{component}" for name, component in zip(names, components, strict=True)},
     }
     app._reset_cached_components()
-    redis_backend.install(app)
+    redis_backend.install(app, app.broker)
     yield app
     for pool in _REDIS_POOLS.values():
         pool.disconnect()
@@ -376,6 +377,30 @@ def test_in_the_slot_one_that_cannot_be_read_keeps_no_other_and_no_search(
         recovery.step()
         clock.now += 11
     assert lost in (redis_backend.RedisIndex(app).queued() or ())
+
+
+def test_where_a_queue_shows_nothing_while_it_holds_something_the_search_after_an_outage_waits(
+    app: Pynenc, clock: Clock
+) -> None:
+    recovery = Recovery(app, US, InvocationIndex(app), WorkerMetrics(), lambda: None, clock)  # as on RabbitMQ
+    lost, waiting = enqueued(app), enqueued(app)
+    assert app.broker.retrieve_invocation() == lost
+    make_older(app, lost, 61)
+    recovery.ask((DEAD,))
+    recovery.after_outage()
+    clock.now += 61
+    recovery.in_slot()
+    for _ in range(20):
+        recovery.step()
+        clock.now += 11
+    assert recovery.answer() == DEAD  # that a worker has died waits for no empty queue
+    assert app.broker.count_invocations() == 1
+    assert app.broker.retrieve_invocation() == waiting
+    for _ in range(5):
+        recovery.step()
+        clock.now += 11
+    assert app.broker.retrieve_invocation() == lost
+    assert app.broker.retrieve_invocation() is None
 
 
 def test_a_failed_invocation_releases_who_waits_for_it(app: Pynenc) -> None:

@@ -8,21 +8,37 @@ from collections.abc import Iterator
 import pytest
 
 from pynenc_worker import contract
+from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
-from tests.integration.worker.conftest import StartWorker
+from tests.integration.worker.conftest import ALL_LINES, StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
-OUTAGE_SECONDS = {"redis": 10.0, "sqlite": 3.0}
+OUTAGE_SECONDS = {"redis": 10.0, "rabbitmq": 10.0, "sqlite": 3.0}
+
+type Away = contextlib.AbstractContextManager[None]
+
+
+@pytest.fixture
+def broker_away(line: Line, request: pytest.FixtureRequest) -> Away:
+    """The line's servers stopped, both of RabbitMQ's."""
+    if line.backend == "sqlite":
+        return locked(line)
+    names = ("rabbitmq_server", "redis_server") if line.backend == "rabbitmq" else ("redis_server",)
+    return stopped(*map(request.getfixturevalue, names))
 
 
 @contextlib.contextmanager
-def broker_away(line: Line, redis_server: RedisServer) -> Iterator[None]:
-    """Redis stopped; for SQLite, which is never away, a lock that nobody else gets past."""
-    if line.backend == "redis":
-        redis_server.stop()
-        yield
-        redis_server.start()
-        return
+def stopped(*servers: RedisServer | RabbitServer) -> Iterator[None]:
+    for server in servers:
+        server.stop()
+    yield
+    for server in servers:
+        server.start()
+
+
+@contextlib.contextmanager
+def locked(line: Line) -> Iterator[None]:
+    """For SQLite, which is never away, a lock that nobody else gets past."""
     connection = sqlite3.connect(line.url, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     yield
@@ -30,14 +46,15 @@ def broker_away(line: Line, redis_server: RedisServer) -> Iterator[None]:
     connection.close()
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_a_result_that_could_not_be_written_is_kept(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+    start_worker: StartWorker, producer: Producer, line: Line, broker_away: Away
 ) -> None:
     running = producer.call("hold", name="running")
     queued = producer.call("nap", name="queued", seconds=0.1)
     worker = start_worker()
     worker.says("active")
-    with broker_away(line, redis_server):
+    with broker_away:
         line.open_gate("running")
         eventually(lambda: line.executions("end") == ["running"], "the task ends")
         time.sleep(OUTAGE_SECONDS[line.backend])
@@ -51,14 +68,15 @@ def test_a_result_that_could_not_be_written_is_kept(
     assert worker.exit_code() == 0
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_a_worker_that_waits_for_a_child_outlives_an_outage(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+    start_worker: StartWorker, producer: Producer, line: Line, broker_away: Away
 ) -> None:
     parent = producer.call("ask_child", name="parent")
     line.open_gate("parent")
     worker = start_worker()
     eventually(lambda: "parent-child" in line.executions(), "the child runs")
-    with broker_away(line, redis_server):
+    with broker_away:
         time.sleep(3)
         line.open_gate("parent-child")
         time.sleep(1)
@@ -112,6 +130,7 @@ def test_what_a_killed_worker_held_is_handed_on_when_its_id_is_named(
     assert bystander.process.poll() is None
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_a_task_that_cannot_be_imported_does_not_take_its_neighbours_along(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:
@@ -162,6 +181,7 @@ def test_a_rotated_password_restarts_nothing(
     assert ":new" not in worker.log()
 
 
+@pytest.mark.parametrize("line", ALL_LINES, indirect=True)
 def test_a_task_that_asks_for_another_try_gets_it_at_once(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:

@@ -5,6 +5,16 @@ from typing import Any
 type Json = dict[str, Any]
 
 
+# A RabbitMQ beside a Redis, each by a URL of the resource's own.
+RABBITMQ: Json = {
+    "rabbitmq": {
+        "url": "amqp://rabbitmq/shop",
+        "queuePrefix": "reports",
+        "redis": {"url": "redis://redis:6379"},
+    }
+}
+
+
 def runner(**spec: Any) -> Json:
     """A MultiThreadRunner with the CRD's defaults filled in."""
     values: Json = {

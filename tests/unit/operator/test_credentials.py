@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.kube import NotFound
 from pynenc_operator.kube_errors import Forbidden, KubeError, Unavailable
 from pynenc_operator.model import Key
 from tests.unit.operator.builders import Time
-from tests.unit.operator.resources import runner
+from tests.unit.operator.resources import RABBITMQ, runner
 
 KEY = Key("shop", "reports")
 BACKEND = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "url"}}}}
@@ -138,3 +139,47 @@ async def test_a_runner_that_is_gone_leaves_nothing(credentials: Credentials, se
     secrets.error = failure(NotFound)
     with pytest.raises(CredentialsError):
         await url(credentials)
+
+
+async def test_a_rabbitmq_has_its_queue_and_a_redis_for_the_rest(credentials: Credentials) -> None:
+    backend = await credentials.backend(KEY, runner(backend=RABBITMQ))
+    assert (backend.kind, backend.url) == (BackendKind.RABBITMQ, "amqp://rabbitmq.shop.svc/shop")
+    assert backend.queue == "reports_broker_messages"
+    assert backend.rest == Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")
+    redis = await credentials.backend(KEY, runner())
+    assert redis.rest is redis
+
+
+async def test_the_secrets_of_queue_and_store_are_read_and_refreshed_each_for_itself(time: Time) -> None:
+    urls = {"mq": "amqp://:old@mq.shop.svc", "redis": "redis://:old@redis.shop.svc"}
+    reads: list[str] = []
+
+    class TwoSecrets:
+        async def get_secret(self, namespace: str, name: str) -> dict[str, Any]:
+            del namespace
+            reads.append(name)
+            return {"data": {"url": base64.b64encode(urls[name].encode()).decode()}}
+
+    def by_secret(name: str) -> dict[str, Any]:
+        return {"urlFrom": {"secretKeyRef": {"name": name, "key": "url"}}}
+
+    how = {"rabbitmq": {**by_secret("mq"), "queuePrefix": "pynenc", "redis": by_secret("redis")}}
+    credentials = Credentials(TwoSecrets(), sqlite_dir="/data", monotonic=time)  # type: ignore[arg-type]
+    for _ in range(3):
+        backend = await credentials.backend(KEY, runner(backend=how))
+    assert reads == ["mq", "redis"]
+    assert (backend.url, backend.rest.url) == (urls["mq"], urls["redis"])
+    urls["redis"] = "redis://:new@redis.shop.svc"
+    time.now += 11
+    credentials.refresh(KEY)
+    backend = await credentials.backend(KEY, runner(backend=how))
+    assert reads == ["mq", "redis"] * 2
+    assert (backend.url, backend.rest.url) == (urls["mq"], "redis://:new@redis.shop.svc")
+
+
+async def test_an_example_of_a_url_is_of_the_backends_own_kind(credentials: Credentials, secrets: Secrets) -> None:
+    secrets.data = {"url": base64.b64encode(b"amqp://[x").decode()}
+    how = {**RABBITMQ["rabbitmq"], **BACKEND["redis"]}
+    del how["url"]
+    with pytest.raises(CredentialsError, match="Secret shop/reports-redis holds no URL: write amqp://host:5672/vhost"):
+        await credentials.backend(KEY, runner(backend={"rabbitmq": how}))

@@ -19,7 +19,7 @@ class Heads:
         self.asked += 1
         return self.since
 
-    def can_tell(self, key: Key) -> bool:  # noqa: ARG002
+    def shows_entries(self, key: Key) -> bool:  # noqa: ARG002
         return self.tells
 
 

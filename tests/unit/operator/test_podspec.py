@@ -6,7 +6,7 @@ import pytest
 
 from pynenc_operator.podspec import build_worker_pod, template_hash
 from pynenc_worker import contract
-from tests.unit.operator.resources import runner
+from tests.unit.operator.resources import RABBITMQ, runner
 
 
 def worker(**spec: Any) -> dict[str, Any]:
@@ -51,6 +51,28 @@ def test_a_url_from_a_secret_arrives_as_a_file_and_never_in_the_environment() ->
     volume = next(v for v in pod["volumes"] if v["name"] == "pynenc-backend")
     assert volume["secret"] == {"secretName": "reports-redis", "items": [{"key": "dsn", "path": "url"}]}
     assert contract.ENV_BACKEND_URL not in environment(backend=backend)
+
+
+def test_a_rabbitmq_worker_is_told_of_the_queue_and_of_the_redis_beside_it() -> None:
+    told = environment(backend=RABBITMQ)
+    assert told[contract.ENV_BACKEND] == "rabbitmq"
+    assert told[contract.ENV_BACKEND_URL] == "amqp://rabbitmq/shop"
+    assert told[contract.ENV_STORE_URL] == "redis://redis:6379"
+    assert told[contract.ENV_QUEUE_PREFIX] == "reports"
+
+
+def test_two_secrets_arrive_as_two_files_of_one_folder() -> None:
+    def by_secret(name: str) -> dict[str, Any]:
+        return {"urlFrom": {"secretKeyRef": {"name": name, "key": "dsn"}}}
+
+    backend = {"rabbitmq": {**by_secret("mq"), "queuePrefix": "reports", "redis": by_secret("reports-redis")}}
+    pod = build_worker_pod(runner(backend=backend), "reports-0")["spec"]
+    [volume] = [v for v in pod["volumes"] if v["name"] == "pynenc-backend"]
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": "mq", "items": [{"key": "dsn", "path": contract.URL_FILE}]}},
+        {"secret": {"name": "reports-redis", "items": [{"key": "dsn", "path": contract.STORE_URL_FILE}]}},
+    ]
+    assert not {contract.ENV_BACKEND_URL, contract.ENV_STORE_URL} & environment(backend=backend).keys()
 
 
 def test_the_template_is_merged_over_the_defaults_by_name() -> None:

@@ -10,10 +10,10 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
 from pynenc_operator.model import Key, QueueMark
-from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.questions import CountHeld, CountQueue, QueueCount, ReadHeartbeats
 from pynenc_operator.queuedepth import DepthWindow, QueueDepths
 from tests.unit.operator.builders import Time
-from tests.unit.operator.resources import runner
+from tests.unit.operator.resources import RABBITMQ, runner
 
 KEY = Key("shop", "reports")
 SECRET = {"redis": {"urlFrom": {"secretKeyRef": {"name": "reports-redis", "key": "url"}}}}
@@ -212,3 +212,57 @@ async def test_named_queues_are_shared_where_one_is_in_both(source: Source, time
     assert queue.shared(other)
     await queue.read(other, runner(queues=["default", "sms"]))
     assert (queue.shared(KEY), queue.shared(other)) == (None, None)
+
+
+def on_rabbitmq(**changes: Any) -> dict[str, Any]:
+    return {"rabbitmq": {**RABBITMQ["rabbitmq"], **changes}}
+
+
+async def test_two_apps_with_one_queue_prefix_hear_of_each_other(source: Source, time: Time) -> None:
+    queue = depths(source, time, Secrets("amqp://shop:pa55@rabbitmq:5672/shop"))
+    other = Key("shop", "invoices")
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    by_secret = {"urlFrom": {"secretKeyRef": {"name": "mq", "key": "url"}}, "queuePrefix": "reports"}
+    by_secret["redis"] = {"url": "redis://another"}
+    await queue.read(other, runner(appId="invoices", backend={"rabbitmq": by_secret}))  # the same, with a password
+    for one, neighbour in ((KEY, "shop/invoices"), (other, "shop/reports")):
+        problem = queue.shared(one)
+        assert problem
+        assert (problem.reason, neighbour in problem.message) == ("SameQueuePrefix", True)
+        assert "its own spec.backend.rabbitmq.queuePrefix" in problem.message
+        assert "pa55" not in problem.message
+    for backend in (
+        on_rabbitmq(queuePrefix="invoices"),
+        on_rabbitmq(url="amqp://rabbitmq"),
+        on_rabbitmq(url="amqp://x"),
+    ):
+        await queue.read(KEY, runner(backend=backend))
+        assert (queue.shared(KEY), queue.shared(other)) == (None, None)
+    await queue.read(KEY, runner(backend=on_rabbitmq(url="amqp://[x")))  # it will be refused
+    assert queue.shared(KEY) is None
+
+
+async def test_who_holds_what_is_asked_of_the_redis_beside_a_rabbitmq(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    assert queue.can_tell(KEY)
+    assert not queue.shows_entries(KEY)
+    await queue.held(KEY)
+    await queue.heartbeats(KEY, "a")
+    assert source.questions[1:] == [CountHeld(), ReadHeartbeats(("a",))]
+    redis = Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")
+    assert [backend.kind for backend in source.asked] == [BackendKind.RABBITMQ, BackendKind.REDIS, BackendKind.REDIS]
+    assert source.asked[1:] == [redis, redis]
+
+
+async def test_a_redis_that_refuses_its_password_has_the_secrets_read_again(source: Source, time: Time) -> None:
+    secrets = Secrets("redis://:old@redis:6379")
+    queue = depths(source, time, secrets)
+    backend = on_rabbitmq(redis=SECRET["redis"])
+    await queue.read(KEY, runner(backend=backend))
+    source.answer = BrokerError(BrokerErrorKind.AUTHENTICATION, "AuthenticationError")
+    time.now += 11
+    assert await queue.held(KEY) is None
+    source.answer = 0
+    await queue.read(KEY, runner(backend=backend))
+    assert secrets.reads == 2

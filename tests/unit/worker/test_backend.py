@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pynenc_worker import backend, contract
+from pynenc_worker import backend, contract, rabbitmq_backend
 from pynenc_worker.config import ConfigError, WorkerConfig
 from tests.unit.worker.test_config import COMPLETE
 
@@ -107,7 +107,6 @@ def test_pynenc_is_told_everything_and_the_users_choice_stays(tmp_path: Path) ->
     ("name", "message"),
     [
         ("memory", "one of redis, mongodb, rabbitmq, sqlite"),
-        ("rabbitmq", "brings no orchestrator, state_backend"),
         ("mongodb", "needs pynenc-mongo: add it to the image"),
     ],
 )
@@ -126,3 +125,32 @@ def test_a_backend_that_cannot_work_says_why(tmp_path: Path, name: str, message:
 )
 def test_a_url_without_its_credentials(url: str, public: str) -> None:
     assert backend.without_credentials(url) == public
+
+
+def test_on_rabbitmq_all_but_the_broker_is_on_redis(tmp_path: Path) -> None:
+    environ: dict[str, str] = {}
+    backend.derive_environment(backend.chosen(config(tmp_path, "rabbitmq")), "redis://a", environ)
+    assert environ["PYNENC__BROKER_CLS"] == "RabbitMqBroker"
+    assert environ["PYNENC__ORCHESTRATOR_CLS"] == "RedisOrchestrator"
+    assert environ["PYNENC__REDIS_URL"] == "redis://a"
+
+
+def test_what_pynenc_is_told_of_rabbitmq_has_no_credentials() -> None:
+    told = rabbitmq_backend.settings("amqps://us3r:s3cret@mq.example/a%2Fb?verify=verify_none", "reports")
+    assert told == {
+        "PYNENC__RABBITMQ_HOST": "mq.example",
+        "PYNENC__RABBITMQ_PORT": "5671",
+        "PYNENC__RABBITMQ_VIRTUAL_HOST": "a/b",
+        "PYNENC__RABBITMQ_QUEUE_PREFIX": "reports",
+        "PYNENC__RABBITMQ_RETRY_MAX_ATTEMPTS": "3",
+    }
+    with pytest.raises(ConfigError, match="the backend's URL can't be used") as caught:
+        rabbitmq_backend.settings("amqp://us3r:s3cret@mq.example/a/b", "reports")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_store_has_a_file_and_a_variable_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/store-url nor {contract.ENV_STORE_URL}"):
+        backend.read_store_url(config(tmp_path, "rabbitmq", "amqp://a"))
+    (tmp_path / contract.STORE_URL_FILE).write_text("redis://b\n")
+    assert backend.read_store_url(config(tmp_path, "rabbitmq", "amqp://a")) == "redis://b"

@@ -78,6 +78,14 @@ def ask_then_hold(name: str) -> str:
 
 
 @app.task
+def tell_environment(name: str) -> str:
+    """What a child process of a task is given."""
+    note("start", name)
+    note("end", name)
+    return "\n".join(f"{key}={value}" for key, value in os.environ.items())
+
+
+@app.task
 def leave(name: str) -> None:
     """End the thread as nobody should."""
     note("start", name)

@@ -1,0 +1,126 @@
+"""Queues of RabbitMQ, counted on one connection for each URL, which leads to no local address.
+
+By a passive declaration, which answers with the number of messages that are ready: exact, 0.25 ms, on the port that the
+workers use too. The management API would need a plugin on the server, another port and a user with a tag, and its
+figures are up to 5 s old.
+
+pynenc's plugin keeps its connections by host, whoever has logged in on them, and tries for ever: so it has no part in
+this. A test holds what is counted here against its count. What is done here blocks: it is called in threads.
+"""
+
+import socket
+import threading
+from typing import Final
+from weakref import WeakValueDictionary
+
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind, is_local, refused_as_local
+from pynenc_worker.amqp import AmqpConnection, connect
+from pynenc_worker.amqp_frames import AmqpError
+from pynenc_worker.amqp_url import AmqpUrl, AmqpUrlError, parse_amqp_url
+
+CALL_SECONDS: Final = 1.0  # connecting, and then each call: a thread that nobody waits for ends after a few seconds
+_MOST_ADDRESSES: Final = 4  # of one host
+_NAME: Final = "pynenc-operator"
+# AMQP's reply codes for who may not log in, and for a virtual host that there is not, or not for this user.
+_ACCESS_REFUSED: Final = 403
+_NOT_ALLOWED: Final = 530
+
+
+def checked_amqp_url(url: str) -> AmqpUrl:
+    """What the URL says; BrokerError if something in it isn't known."""
+    try:
+        return parse_amqp_url(url)
+    except AmqpUrlError as error:
+        raise BrokerError(BrokerErrorKind.REFUSED, str(error)) from None
+
+
+def place_of(backend: Backend) -> tuple[str, ...]:
+    """Server, virtual host and queue: runners that have this in common have one queue, whatever their apps."""
+    try:
+        url = checked_amqp_url(backend.url)
+    except BrokerError:
+        return (backend.url, backend.queue)
+    return (url.host, str(url.port), url.vhost, backend.queue)
+
+
+class RabbitQueue:
+    """One queue, as far as pynenc's broker would be asked of it."""
+
+    def __init__(self, server: "_Server", name: str) -> None:
+        self._server = server
+        self._name = name
+
+    def count_invocations(self) -> int:
+        """How many messages are ready; 0 too where the server says that there is no such queue yet."""
+        return self._server.count(self._name)
+
+
+class RabbitConnections:
+    """One connection for each URL. A URL has user, password and virtual host in it: no other runner's is used."""
+
+    def __init__(self, *, allow_local: bool) -> None:
+        self._allow_local = allow_local
+        self._lock = threading.Lock()
+        self._servers: WeakValueDictionary[str, _Server] = WeakValueDictionary()  # those that a queue has
+
+    def queue(self, backend: Backend) -> RabbitQueue:
+        """A runner's queue; it is connected to when it is first counted, until the last queue of its URL is dropped."""
+        url = checked_amqp_url(backend.url)
+        with self._lock:
+            server = self._servers.get(backend.url)
+            if server is None:
+                server = self._servers[backend.url] = _Server(url, allow_local=self._allow_local)
+        return RabbitQueue(server, backend.queue)
+
+
+class _Server:
+    """The connection of one URL; one count at a time, and a second try where it has been closed since the last one."""
+
+    def __init__(self, url: AmqpUrl, *, allow_local: bool) -> None:
+        self._url = url
+        self._allow_local = allow_local
+        self._lock = threading.Lock()
+        self._connection: AmqpConnection | None = None
+
+    def __del__(self) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def count(self, queue: str) -> int:
+        """Count a queue; BrokerError or OSError if that can't be done in time."""
+        if not self._lock.acquire(timeout=CALL_SECONDS):
+            raise TimeoutError
+        try:
+            return self._count(queue)
+        except AmqpError as error:
+            raise _told(error) from None
+        finally:
+            self._lock.release()
+
+    def _count(self, queue: str) -> int:
+        if self._connection and not self._connection.closed:
+            try:
+                return self._connection.count(queue) or 0
+            except TimeoutError:
+                raise
+            except OSError:
+                if not self._connection.closed:
+                    raise  # the server has answered, and refused
+        self._connection = connect(self._url, self._addresses(), name=_NAME, timeout=CALL_SECONDS)
+        return self._connection.count(queue) or 0
+
+    def _addresses(self) -> list[str]:
+        """The host's addresses, resolved and checked anew for each connection, which is made to just these."""
+        found = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not self._allow_local and any(map(is_local, addresses)):
+            raise refused_as_local()
+        return addresses[:_MOST_ADDRESSES]
+
+
+def _told(error: AmqpError) -> BrokerError:
+    if error.code == _NOT_ALLOWED:
+        words = "there is no such virtual host, or not for this user"
+        return BrokerError(BrokerErrorKind.AUTHENTICATION, words)
+    kind = BrokerErrorKind.AUTHENTICATION if error.code == _ACCESS_REFUSED else BrokerErrorKind.UNREACHABLE
+    return BrokerError(kind, str(error))
