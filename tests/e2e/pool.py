@@ -113,6 +113,15 @@ class Pool:
         """Change some fields of the runner's spec; None takes one away."""
         self.kubectl("patch", "mtr", NAME, "--type=merge", "-p", json.dumps({"spec": spec}))
 
+    def until_seen(self) -> None:
+        """Wait until the operator has looked at the spec as it is now: news of a queue may be faster than of a spec."""
+
+        def seen() -> bool:
+            runner = json.loads(self.kubectl("get", "mtr", NAME, "-o", "json"))
+            return bool(runner["status"].get("observedGeneration") == runner["metadata"]["generation"])
+
+        wait_until(seen, "the operator has seen the spec")
+
     def enqueue(self, *tasks: Task) -> None:
         self._names += [task[2] for task in tasks]
         self.queue.enqueue(*tasks)
