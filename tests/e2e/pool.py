@@ -117,8 +117,8 @@ class Pool:
         """Wait until the operator has looked at the spec as it is now: news of a queue may be faster than of a spec."""
 
         def seen() -> bool:
-            runner = json.loads(self.kubectl("get", "mtr", NAME, "-o", "json"))
-            return bool(runner["status"].get("observedGeneration") == runner["metadata"]["generation"])
+            runner = self.runner()
+            return bool(runner.get("status", {}).get("observedGeneration") == runner["metadata"]["generation"])
 
         wait_until(seen, "the operator has seen the spec")
 
@@ -175,9 +175,11 @@ class Pool:
     def until_states(self, *states: str) -> None:
         wait_until(lambda: self.states() == list(states), f"the workers are {', '.join(states)}")
 
+    def runner(self) -> Json:
+        return read(f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{self.namespace}/multithreadrunners/{NAME}")
+
     def status(self) -> Json:
-        path = f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{self.namespace}/multithreadrunners/{NAME}"
-        status: Json = read(path).get("status", {})
+        status: Json = self.runner().get("status", {})
         return status
 
     def condition(self, kind: str) -> tuple[str, str]:
