@@ -42,7 +42,7 @@ def bursts(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
     pool = make.make(BURST)
     pool.enqueue(*(("short", 0.0, f"t-{number}") for number in range(int(max(sizes) * MORE_TASKS))))
     for size in sizes:
-        for number in range(1 if run.short else TRIES):
+        for number in range(tries(run)):
             setup = ours.Ours(pool, maxReplicas=size, template={"spec": kwok.PLACED})
             found = by_us(setup, size)
             add(run, BURST, number, size, {"seconds": round((size - 1) / found["rate"], 3)})
@@ -54,9 +54,9 @@ def fleets(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
     for size in sizes:
         growing.grow(run, size)
         time.sleep(idle.SETTLING)
-        for number in range(1 if run.short else TRIES):
+        for number in range(tries(run)):
             rate = fleet.REPORTS * size / max(sizes)
-            add(run, FLEET, number, size, growing.window(SHORT_WINDOW if run.short else WINDOW, rate))
+            add(run, FLEET, number, size, growing.window(window(run), rate))
     growing.end()
 
 
@@ -66,9 +66,19 @@ def rests(run: Run, sizes: tuple[int, ...]) -> None:
         with pools() as make:
             side = idle.our_side(make, size)
             time.sleep(idle.SETTLING)
-            for number in range(1 if run.short else TRIES):
-                [(_, found)] = idle.watch((side,), SHORT_WINDOW if run.short else WINDOW)
+            for number in range(tries(run)):
+                [(_, found)] = idle.watch((side,), window(run))
                 add(run, REST, number, size, found)
+
+
+def tries(run: Run) -> int:
+    """How often each size is tried."""
+    return 1 if run.short else TRIES
+
+
+def window(run: Run) -> float:
+    """How many seconds are watched."""
+    return SHORT_WINDOW if run.short else WINDOW
 
 
 def add(run: Run, kind: str, number: int, size: int, found: Json) -> None:

@@ -119,6 +119,15 @@ class Pool:
         """Change some fields of the runner's spec; None takes one away."""
         self.kubectl("patch", "mtr", NAME, "--type=merge", "-p", json.dumps({"spec": spec}))
 
+    def until_seen(self) -> None:
+        """Wait until the operator has looked at the spec as it is now: news of a queue may be faster than of a spec."""
+
+        def seen() -> bool:
+            runner = self.runner()
+            return bool(runner.get("status", {}).get("observedGeneration") == runner["metadata"]["generation"])
+
+        wait_until(seen, "the operator has seen the spec")
+
     def enqueue(self, *tasks: Task) -> None:
         self._names += [task[2] for task in tasks]
         self.queue.enqueue(*tasks)
@@ -172,9 +181,11 @@ class Pool:
     def until_states(self, *states: str) -> None:
         wait_until(lambda: self.states() == list(states), f"the workers are {', '.join(states)}")
 
+    def runner(self) -> Json:
+        return read(f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{self.namespace}/multithreadrunners/{NAME}")
+
     def status(self) -> Json:
-        path = f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{self.namespace}/multithreadrunners/{NAME}"
-        status: Json = read(path).get("status", {})
+        status: Json = self.runner().get("status", {})
         return status
 
     def condition(self, kind: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from tests.soak import keys
-from tests.soak.facts import Death, Execution, Facts, Operators, Sample
+from tests.soak.facts import Death, Execution, Facts, Operators, RunnerFacts, Sample
 from tests.soak.plan import MINUTE, Kind
 
 MEMORY_GROWTH: Final = 1.10
@@ -168,21 +168,17 @@ def labels(series: str) -> set[tuple[str, str]]:
     return set(_LABEL.findall(series))
 
 
-def _pods(sample: Sample) -> Mapping[str, int]:
-    return sample.pods
-
-
-def _clients(sample: Sample) -> Mapping[str, int]:
-    return sample.clients
-
-
 def _of_runners(facts: Facts) -> Iterable[Check]:
     last = _last(facts)
-    for what, use in (("pods", _pods), ("connections to Redis", _clients)):
+    uses: tuple[tuple[str, Callable[[Sample], Mapping[str, int]], Callable[[RunnerFacts], int]], ...] = (
+        ("pods", lambda s: s.pods, lambda _: 0),
+        ("connections to Redis", lambda s: s.clients, lambda r: r.connections),
+    )
+    for what, use, may_stay in uses:
         found, odd = [], []
         for name, runner in facts.runners.items():
             before, after = ([use(s)[name] for s in some if name in use(s)] for some in (facts.before, last))
-            check = _back(what, before, after, runner.connections if use is _clients else 0)
+            check = _back(what, before, after, may_stay(runner))
             found.append(f"{name}: {check.detail}")
             odd += [name] if check.holds is False else []
         seen = bool(last) and bool(facts.before)

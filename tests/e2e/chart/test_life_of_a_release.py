@@ -43,6 +43,7 @@ def test_a_busy_worker_outlives_upgrade_and_uninstall_and_drains_for_the_next_re
 
         # A new image comes beside the busy worker and takes what is new.
         pool.change(image="localhost/pynenc-demo:dev")
+        pool.until_seen()
         pool.enqueue(("long", 0, "second"))
         pool.until_begun("second")
         assert len(pool.history.uids()) == 2

@@ -1,6 +1,5 @@
 """What pods are held to, and that no secret is seen in whatever goes wrong with it: on the real cluster."""
 
-import json
 import time
 
 import pytest
@@ -96,7 +95,7 @@ def test_nothing_that_anybody_may_see_holds_a_secret_whatever_is_wrong_with_it(p
     began = pool.began
     at = redis.url.removeprefix("redis://").removesuffix("/0")
     pool.apply(maxReplicas=2, backend={"redis": {"urlFrom": SOURCE}})
-    spec = json.loads(pool.kubectl("get", "mtr", "reports", "-o", "json"))["spec"]
+    spec = pool.runner()["spec"]
     for name, url in ODD_URLS.items():
         create(pool, "Secret", name, stringData={"url": url.format(at=at)})
         source = {"secretKeyRef": {"name": name, "key": "url"}}

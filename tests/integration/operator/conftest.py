@@ -1,5 +1,6 @@
 """The operator's I/O against a real API server: connections to it, and pods to write to."""
 
+import contextlib
 import copy
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,13 +32,22 @@ RUNNER: Json = {
 }
 
 
+@contextlib.asynccontextmanager
+async def opened[C: Connection](
+    kind: type[C], cluster: HalfCluster, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[C]:
+    """A connection of some kind, as the administrator."""
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    connection = await kind.open(Clock(), lambda *_: None)
+    yield connection
+    await connection.close()
+
+
 @pytest.fixture
 async def connection(crd_installed: HalfCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connection]:
     """A connection as the administrator; `requests` of `connection` below are not recorded here."""
-    monkeypatch.setenv("KUBECONFIG", str(crd_installed.kubeconfig))
-    connection = await Connection.open(Clock(), lambda *_: None)
-    yield connection
-    await connection.close()
+    async with opened(Connection, crd_installed, monkeypatch) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ import pytest
 from pynenc_operator.arrivals import CHECK_SECONDS
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.brokerclients import BrokerClients
-from pynenc_operator.clock import Clock
 from pynenc_operator.kube import Kube
-from pynenc_operator.kube_call import Call
+from pynenc_operator.kube_call import DRY_RUN, Call
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache
 from tests.cluster.half_cluster import HalfCluster
+from tests.integration.operator.conftest import opened
 from tests.integration.operator.operator_process import Operator
 from tests.integration.operator.pool_harness import Pool, manifest
 from tests.integration.operator.rest import Api
@@ -42,7 +42,7 @@ class Measured(Connection):
 
     async def _send(self, call: Call, timeout: float) -> Any:  # noqa: ASYNC109 - as it is there
         answer = await super()._send(call, timeout)
-        what = f"{call.verb} {call.resource}" + (" dry" if ("dryRun", "All") in call.query else "")
+        what = f"{call.verb} {call.resource}" + (" dry" if DRY_RUN in call.query else "")
         self.asked[what] += 1
         self.sent[what] = max(self.sent.get(what, 0), len(json.dumps(call.body)) if call.body else 0)
         self.read += len(answer.data)
@@ -51,10 +51,8 @@ class Measured(Connection):
 
 @pytest.fixture
 async def measured(crd_installed: HalfCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Measured]:
-    monkeypatch.setenv("KUBECONFIG", str(crd_installed.kubeconfig))
-    connection = await Measured.open(Clock(), lambda *_: None)
-    yield connection
-    await connection.close()
+    async with opened(Measured, crd_installed, monkeypatch) as connection:
+        yield connection
 
 
 @pytest.fixture
