@@ -4,7 +4,7 @@ Runs on any Python 3 with the standard library alone, since it comes before ever
 step looks first and does nothing when its result is already there, so it is cheap to repeat and
 safe to interrupt.
 
-    python3 hack/bootstrap.py env        uv, .venv with requirements/dev.txt, and worker-next.txt beside it
+    python3 hack/bootstrap.py env        uv, .venv with requirements/dev.txt, and two workers' beside it
     python3 hack/bootstrap.py machine    root, Go, Debian packages: what the local cluster needs
     python3 hack/bootstrap.py lock       resolve requirements/*.in again
 """
@@ -101,9 +101,10 @@ def stamped(stamp: Path, inputs: list[Path]) -> tuple[bool, str]:
 
 
 def environment() -> None:
-    """Make .venv hold requirements/dev.txt and the project itself, and beside it pynenc's next line for its tests."""
+    """Make .venv hold requirements/dev.txt and the project itself, and beside it what its tests have workers of."""
     virtual_environment(VENV, "dev.txt", editable=True)
-    virtual_environment(CACHE / "worker-next", "worker-next.txt", editable=False)
+    for other in ("worker-next", "worker-mongodb"):
+        virtual_environment(CACHE / other, f"{other}.txt", editable=False)
 
 
 def virtual_environment(folder: Path, locked: str, *, editable: bool) -> None:

@@ -100,8 +100,9 @@ class BackendSource:
         return self._arrivals.hears(backend, broker.key.default_queue())
 
     def close(self) -> None:
-        """Listen to no server any more."""
+        """Listen to no server any more, and watch none."""
         self._arrivals.close()
+        self._clients.close()
 
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         server = self._servers.setdefault(backend.server, _Server(now))

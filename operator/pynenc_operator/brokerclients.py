@@ -3,16 +3,21 @@
 What it does blocks: it is called in threads.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pynenc import Pynenc
 from pynenc.plugin_loader import load_all_plugins
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind, checked_redis_url
+from pynenc_operator.mongourl import checked_mongo_url, database_of
 from pynenc_operator.redisconnection import check_addresses
+
+if TYPE_CHECKING:
+    from pynenc_operator.mongoconnection import Client
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 UNUSED_SECONDS: Final = 600.0
@@ -37,6 +42,8 @@ class BrokerClients:
         self._allow_local = allow_local
         self._connections = connections
         self._clients: dict[Backend, _Client] = {}
+        self._mongo: dict[str, Client] = {}  # by URL
+        self._mongo_lock = threading.Lock()
 
     def __contains__(self, backend: Backend) -> bool:
         return backend in self._clients
@@ -58,6 +65,15 @@ class BrokerClients:
                 del self._clients[backend]
                 if backend.kind is BackendKind.REDIS:
                     self._disconnect(client.broker.client.connection_pool)
+                if backend.kind is BackendKind.MONGODB:
+                    self._disconnect_mongo(backend.url)
+
+    def close(self) -> None:
+        """Leave every server that is watched."""
+        with self._mongo_lock:
+            clients, self._mongo = [*self._mongo.values()], {}
+        for client in clients:
+            client.close()
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401
         if backend.kind is BackendKind.REDIS:
@@ -74,7 +90,31 @@ class BrokerClients:
             return broker
         if backend.kind is BackendKind.SQLITE:
             return _broker(backend, broker_cls="SQLiteBroker", sqlite_db_path=backend.url)
+        if backend.kind is BackendKind.MONGODB:
+            from pynenc_operator.mongoqueue import MongoQueue  # noqa: PLC0415 - most operators never need its client
+
+            return MongoQueue(self._connect_mongo(backend.url), database_of(backend.url), backend.app_id)
         raise BrokerError(BrokerErrorKind.UNSUPPORTED, f"it has no plugin for {backend.kind}; use redis or sqlite")
+
+    def _connect_mongo(self, url: str) -> "Client":
+        """The one client of a URL: it watches its servers in threads of its own, and so would each app's."""
+        from pynenc_operator import mongoconnection  # noqa: PLC0415 - see above
+
+        with self._mongo_lock:
+            if url not in self._mongo:
+                checked = checked_mongo_url(url, allow_local=self._allow_local)
+                self._mongo[url] = mongoconnection.connect(
+                    checked, allow_local=self._allow_local, connections=self._connections
+                )
+            return self._mongo[url]
+
+    def _disconnect_mongo(self, url: str) -> None:
+        """Close the client of a URL, unless another app uses it. It says so to its servers: not in this thread."""
+        with self._mongo_lock:
+            used = any(backend.url == url for backend in list(self._clients))
+            client = None if used else self._mongo.pop(url, None)
+        if client is not None:
+            threading.Thread(target=client.close, name="leave a MongoDB", daemon=True).start()
 
     def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
         """Close a client's connections, unless another app of the same URL has them too: the plugin shares them."""

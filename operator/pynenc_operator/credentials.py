@@ -21,6 +21,7 @@ from typing import Any, Final
 from pynenc_operator.backends import Backend, BackendKind, in_namespace
 from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key
+from pynenc_operator.mongourl import mongo_in_namespace
 
 type Json = dict[str, Any]
 
@@ -85,17 +86,17 @@ class Credentials:
                 raise CredentialsError("spec.backend.sqlite.path leads out of the folder of its namespace")
             return str(path)
         if "url" in how:
-            return _reachable(how["url"], key.namespace, "spec.backend")
-        return await self._url_of_secret(key, how)
+            return _reachable(kind, how["url"], key.namespace, "spec.backend")
+        return await self._url_of_secret(key, kind, how)
 
-    async def _url_of_secret(self, key: Key, how: Json) -> str:
+    async def _url_of_secret(self, key: Key, kind: BackendKind, how: Json) -> str:
         known = self._urls.get(key)
         if known and known.source != how:
             known = None
         if known and not known.outdated:
             return known.text
         try:
-            text = await self._read_again(key, how, known)
+            text = await self._read_again(key, kind, how, known)
         except CredentialsError:
             if known is None:
                 raise
@@ -103,7 +104,7 @@ class Credentials:
         self._urls[key] = _Reading(how, text, self._monotonic())
         return text
 
-    async def _read_again(self, key: Key, how: Json, known: _Reading | None) -> str:
+    async def _read_again(self, key: Key, kind: BackendKind, how: Json, known: _Reading | None) -> str:
         """Read a Secret, unless that has failed a moment ago."""
         failure = self._failures.get(key)
         if failure and failure.source != how:
@@ -111,7 +112,7 @@ class Credentials:
         if failure and not self._is_old(failure.read):
             raise CredentialsError(failure.text)
         try:
-            text = await self._read_url(key, how)
+            text = await self._read_url(key, kind, how)
         except CredentialsError as error:
             self._failures[key] = _Reading(how, str(error), self._monotonic())
             if known and failure is None:
@@ -120,10 +121,10 @@ class Credentials:
         self._failures.pop(key, None)
         return text
 
-    async def _read_url(self, key: Key, how: Json) -> str:
+    async def _read_url(self, key: Key, kind: BackendKind, how: Json) -> str:
         reference = how["urlFrom"]["secretKeyRef"]
         text = await self._read_secret(key.namespace, **reference)
-        return _reachable(text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
+        return _reachable(kind, text, key.namespace, f"Secret {key.namespace}/{reference['name']}")
 
     async def _read_secret(self, namespace: str, name: str, key: str) -> str:
         where = f"Secret {namespace}/{name}"
@@ -146,12 +147,13 @@ class Credentials:
             raise CredentialsError(f"{where} has no text under the key {key}: it has to be the backend's URL") from None
 
 
-def _reachable(url: str, namespace: str, where: str) -> str:
+def _reachable(kind: BackendKind, url: str, namespace: str, where: str) -> str:
     """The URL as the operator can use it. What is wrong with it is not told: the parser's words hold parts of it."""
     try:
-        address = in_namespace(url, namespace)
+        address = (mongo_in_namespace if kind is BackendKind.MONGODB else in_namespace)(url, namespace)
     except ValueError:
         address = ""
     if not address:
-        raise CredentialsError(f"{where} holds no URL: write redis://host:6379, special characters as %XX")
+        example = "mongodb://host:27017" if kind is BackendKind.MONGODB else "redis://host:6379"
+        raise CredentialsError(f"{where} holds no URL: write {example}, special characters as %XX")
     return address

@@ -1,8 +1,8 @@
 """What is asked of a backend beside connecting to it: counts, and whose work it is. Answered in a thread.
 
 Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
-`count_invocations` says on every backend. The rest is read from Redis as pynenc-redis keeps it; other
-backends can't tell it cheaply, and answer None.
+`count_invocations` says on every backend. The rest is read from Redis as pynenc-redis keeps it, and from MongoDB
+as pynenc-mongo does; other backends can't tell it cheaply, and answer None.
 """
 
 import inspect
@@ -20,7 +20,7 @@ _MOST_HEARTBEATS: Final = 1000
 # Redis looks through this many entries in a fraction of a millisecond.
 _MOST_LOOKED_AT: Final = 10_000
 # Backends that can tell cheaply who holds what.
-TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
+TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS, BackendKind.MONGODB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,11 @@ class OldestEntry:
     """Since when the entry at the head of the queue has been ready to run, by the clock of whoever put it there."""
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
-        """Read the head and its status record: two keys, however long the queue is."""
+        """Read the head and its status record: two reads by key, however long the queue is."""
         if backend.queues or backend.kind not in TELL_WHO_HOLDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return broker.head_ready_since()  # type: ignore[no-any-return]
         head = broker.client.lindex(broker.key.default_queue(), 0)
         if head is None:
             return None
@@ -115,9 +117,11 @@ class CountHeld:
     """How many invocations are in some runner's hands, as far as the backend knows."""
 
     def __call__(self, broker: Any, backend: Backend) -> int | None:  # noqa: ANN401
-        """Count the members of the plugin's own sets."""
+        """Count the members of the plugin's own sets, or by its index."""
         if backend.kind not in TELL_WHO_HOLDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return int(broker.count_with_status(_HELD))
         key = _orchestrators(broker, backend)
         with broker.client.pipeline(transaction=False) as pipe:
             for status in _HELD:
@@ -135,6 +139,8 @@ class ReadHeartbeats:
         """Read the plugin's own records."""
         if backend.kind not in TELL_WHO_HOLDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return tuple(Heartbeat(*found) for found in broker.heartbeats(self.runner_ids, _MOST_HEARTBEATS))
         key = _orchestrators(broker, backend)
         ids = self.runner_ids or tuple(
             raw.decode() for raw in broker.client.zrevrange(key.runner_heartbeats(), 0, _MOST_HEARTBEATS - 1)

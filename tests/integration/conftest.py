@@ -1,13 +1,16 @@
 """One half cluster (real etcd and kube-apiserver) for all integration tests of a run."""
 
 import itertools
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
-from tests.cluster.paths import ROOT
+from tests.cluster.paths import ROOT, cache
+from tests.integration.mongo_server import MongoServer
 from tests.integration.redis_server import RedisServer
 
 CRD_FILE = ROOT / "crds" / "multithreadrunners.pynenc.org.yaml"
@@ -46,6 +49,26 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """An empty Redis."""
     with RedisServer.running(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """One server for all tests that need one; each has an app id of its own in it."""
+    with MongoServer.running(tmp_path_factory.mktemp("mongo")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongodb_python() -> Path:
+    """The interpreter of requirements/worker-mongodb.txt: its plugin needs another client than the operator has."""
+    return environment_of("worker-mongodb", os.environ.get("PYNENC_OPERATOR_MONGODB_PYTHON"))
+
+
+def environment_of(name: str, named: str | None) -> Path:
+    """The interpreter of an environment that `make env` makes beside the main one, or the one that is named."""
+    python = Path(named) if named else cache() / name / "bin" / "python"
+    assert python.exists(), f"{python} is missing: `make env` makes it"
+    return python
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
-from tests.cluster.paths import cache
+from tests.integration.conftest import environment_of
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
@@ -28,10 +28,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 @pytest.fixture(scope="session")
 def next_python() -> Path:
     """The interpreter of requirements/worker-next.txt, which `make env` makes beside the main environment."""
-    named = os.environ.get("PYNENC_OPERATOR_NEXT_PYTHON")
-    python = Path(named) if named else cache() / "worker-next" / "bin" / "python"
-    assert python.exists(), f"{python} is missing: `make env` makes it"
-    return python
+    return environment_of("worker-next", os.environ.get("PYNENC_OPERATOR_NEXT_PYTHON"))
 
 
 @pytest.fixture(scope="session")

@@ -72,11 +72,12 @@ class Producer:
     def __init__(self, line: Line) -> None:
         environment = line.environment()
         environment["PYTHONPATH"] += os.pathsep + str(HERE / "elsewhere")
-        prefix = {"redis": "Redis", "sqlite": "SQLite"}[line.backend]
+        prefix = {"redis": "Redis", "sqlite": "SQLite", "mongodb": "Mongo"}[line.backend]
+        variable_of = {"redis": "PYNENC__REDIS_URL", "sqlite": "PYNENC__SQLITE_DB_PATH", "mongodb": "PYNENC__MONGO_URL"}
         for part in ("Orchestrator", "Broker", "StateBackend", "Trigger", "ClientDataStore"):
             variable = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(part)).upper()
             environment[f"PYNENC__{variable}_CLS"] = prefix + part
-        environment["PYNENC__REDIS_URL" if line.backend == "redis" else "PYNENC__SQLITE_DB_PATH"] = line.url
+        environment[variable_of[line.backend]] = line.url
         environment["PYNENC__LOGGING_LEVEL"] = "warning"
         self._process = subprocess.Popen(
             [str(line.python), str(HERE / "producer.py")],

@@ -56,6 +56,15 @@ def pop(app: Pynenc) -> str | None:
     return None if taken is None else str(taken)
 
 
+def claim(app: Pynenc, runner_id: str) -> str:
+    """Take an id out of the queue and to PENDING, as a living runner."""
+    runner = RunnerContext("ThreadRunner", runner_id)
+    app.orchestrator.register_runner_heartbeats([runner_id], can_run_atomic_service=True)
+    invocation_id = app.broker.retrieve_invocation()
+    app.orchestrator.set_invocation_status(invocation_id, InvocationStatus.PENDING, runner)
+    return str(invocation_id)
+
+
 def die_with_all(app: Pynenc) -> int:
     """Take all that is queued as a runner whose last heartbeat is long ago, and run none of it. For Redis."""
     runner = RunnerContext("ThreadRunner", "dead-runner")
@@ -88,7 +97,7 @@ def slots_completed(app: Pynenc, within: float = 3600.0) -> list[str]:
 
 def main() -> None:
     """Serve until the input ends."""
-    functions = (call, status, result, queued, registered, pop, die_with_all, slot_holder, slots_completed)
+    functions = (call, status, result, queued, registered, pop, claim, die_with_all, slot_holder, slots_completed)
     operations = {function.__name__: function for function in functions}
     for line in sys.stdin:
         request = json.loads(line)
