@@ -4,14 +4,15 @@ import sys
 from collections.abc import MutableMapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Final, cast
 
 from prometheus_client import Gauge
 from pynenc import Pynenc
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
 
-from pynenc_worker import backend, contract, health
+from pynenc_worker import backend, contract, health, mongo_url
 from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.config import ConfigError, WorkerConfig
 from pynenc_worker.drain import Drain
@@ -31,6 +32,7 @@ from pynenc_worker.runner import DrainableThreadRunner
 LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
 REDIS: Final = "redis"
+MONGODB: Final = "mongodb"
 
 
 def run(environ: MutableMapping[str, str]) -> int:
@@ -47,6 +49,8 @@ def run(environ: MutableMapping[str, str]) -> int:
         _set_backend(config, chosen, environ)
         app = _load(config.app)
         backend.verify(app, chosen, app_id)
+        if config.backend == MONGODB:
+            mongo_backend().verify_database(app, backend.read_url(config))
         backend.create_components(app)
     except ConfigError as error:
         log.error("%s", error)
@@ -75,8 +79,21 @@ def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: Mutable
         public = backend.without_credentials(url)
         backend.derive_environment(chosen, public, environ)
         redis_backend.use_credentials(public, lambda: backend.read_url(config))
+    elif config.backend == MONGODB:
+        mongo = mongo_backend()
+        backend.derive_environment(chosen, mongo_url.without_credentials(url), environ)
+        for name, value in mongo.DEFAULTS.items():
+            environ.setdefault(name, value)
+        mongo.use_client(lambda: backend.read_url(config))
     else:
         backend.derive_environment(chosen, url, environ)
+
+
+def mongo_backend() -> ModuleType:
+    """What there is in an image for MongoDB alone."""
+    from pynenc_worker import mongo_backend  # noqa: PLC0415 - see above
+
+    return mongo_backend
 
 
 def _load(name: str) -> Pynenc:
@@ -87,6 +104,10 @@ def _load(name: str) -> Pynenc:
 
 
 def _index(app: Pynenc, backend_name: str) -> InvocationIndex:
+    if backend_name == MONGODB:
+        mongo = mongo_backend()
+        mongo.install(app)
+        return cast("InvocationIndex", mongo.MongoIndex(app))
     if backend_name != REDIS:
         return InvocationIndex(app)
     from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it

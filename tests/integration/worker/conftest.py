@@ -1,4 +1,4 @@
-"""Each test runs on both lines: pynenc 0.3.1 on Redis, and the next pynenc on SQLite."""
+"""Each test runs on each line: pynenc 0.3.1 on Redis and on MongoDB's protocol, and the next pynenc on SQLite."""
 
 import itertools
 import os
@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.conftest import environment_of
+from tests.integration.mongo_server import MongoServer
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
@@ -36,14 +37,24 @@ def api(half_cluster: HalfCluster) -> KubernetesApi:
     return KubernetesApi(half_cluster)
 
 
-@pytest.fixture(params=["pynenc-0.3-redis", "pynenc-next-sqlite"])
+@pytest.fixture(params=["pynenc-0.3-redis", "pynenc-0.3-mongodb", "pynenc-next-sqlite"])
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
     """Where this test's app lives."""
     app_id = f"app{next(_apps)}"
     if request.param == "pynenc-0.3-redis":
         return redis_line(request.getfixturevalue("redis_server"), tmp_path, app_id)
+    if request.param == "pynenc-0.3-mongodb":
+        python, url = request.getfixturevalue("mongodb_python"), request.getfixturevalue("mongo_server").url
+        return Line(python=python, backend="mongodb", url=url, folder=tmp_path, app_id=app_id)
     python = request.getfixturevalue("next_python")
     return Line(python=python, backend="sqlite", url=str(tmp_path / "pynenc.db"), folder=tmp_path, app_id=app_id)
+
+
+@pytest.fixture
+def server(line: Line, request: pytest.FixtureRequest) -> RedisServer | MongoServer | None:
+    """What can be stopped and started; SQLite has none."""
+    name = {"redis": "redis_server", "mongodb": "mongo_server"}.get(line.backend)
+    return request.getfixturevalue(name) if name else None
 
 
 def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:

@@ -8,20 +8,21 @@ from collections.abc import Iterator
 import pytest
 
 from pynenc_worker import contract
+from tests.integration.mongo_server import MongoServer
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
-OUTAGE_SECONDS = {"redis": 10.0, "sqlite": 3.0}
+OUTAGE_SECONDS = {"redis": 10.0, "mongodb": 10.0, "sqlite": 3.0}
 
 
 @contextlib.contextmanager
-def broker_away(line: Line, redis_server: RedisServer) -> Iterator[None]:
-    """Redis stopped; for SQLite, which is never away, a lock that nobody else gets past."""
-    if line.backend == "redis":
-        redis_server.stop()
+def broker_away(line: Line, server: RedisServer | MongoServer | None) -> Iterator[None]:
+    """The server stopped; for SQLite, which is never away, a lock that nobody else gets past."""
+    if server is not None:
+        server.stop()
         yield
-        redis_server.start()
+        server.start()
         return
     connection = sqlite3.connect(line.url, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
@@ -31,13 +32,13 @@ def broker_away(line: Line, redis_server: RedisServer) -> Iterator[None]:
 
 
 def test_a_result_that_could_not_be_written_is_kept(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+    start_worker: StartWorker, producer: Producer, line: Line, server: RedisServer | MongoServer | None
 ) -> None:
     running = producer.call("hold", name="running")
     queued = producer.call("nap", name="queued", seconds=0.1)
     worker = start_worker()
     worker.says("active")
-    with broker_away(line, redis_server):
+    with broker_away(line, server):
         line.open_gate("running")
         eventually(lambda: line.executions("end") == ["running"], "the task ends")
         time.sleep(OUTAGE_SECONDS[line.backend])
@@ -52,13 +53,13 @@ def test_a_result_that_could_not_be_written_is_kept(
 
 
 def test_a_worker_that_waits_for_a_child_outlives_an_outage(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+    start_worker: StartWorker, producer: Producer, line: Line, server: RedisServer | MongoServer | None
 ) -> None:
     parent = producer.call("ask_child", name="parent")
     line.open_gate("parent")
     worker = start_worker()
     eventually(lambda: "parent-child" in line.executions(), "the child runs")
-    with broker_away(line, redis_server):
+    with broker_away(line, server):
         time.sleep(3)
         line.open_gate("parent-child")
         time.sleep(1)
@@ -67,16 +68,16 @@ def test_a_worker_that_waits_for_a_child_outlives_an_outage(
     assert worker.process.poll() is None
 
 
-@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
-def test_a_worker_starts_while_redis_is_away(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-0.3-mongodb"], indirect=True)
+def test_a_worker_starts_while_its_server_is_away(
+    start_worker: StartWorker, producer: Producer, line: Line, server: RedisServer | MongoServer
 ) -> None:
     invocation = producer.call("nap", name="a", seconds=0.1)
-    redis_server.stop()
+    server.stop()
     worker = start_worker()
     worker.says("idle")
-    redis_server.start()
-    eventually(lambda: producer.succeeded(invocation), "it works once Redis is there")
+    server.start()
+    eventually(lambda: producer.succeeded(invocation), "it works once it is there")
     assert line.executions() == ["a"]
     worker.sigterm()
     assert worker.exit_code() == 0
