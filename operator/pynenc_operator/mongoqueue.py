@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pynenc_operator.mongoconnection import Client, told
 
-# Up to here the entries themselves are counted, a millisecond's work. The server's own number, which costs nothing at
+# Up to here the entries themselves are counted. The server's own number, which costs nothing at
 # any length, may be wrong after it has crashed, and for good: it may not decide between an empty queue and one entry.
 COUNTED_EXACTLY: Final = 1_000
 _LONGEST_PREFIX: Final = 40
