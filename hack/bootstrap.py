@@ -4,7 +4,7 @@ Runs on any Python 3 with the standard library alone, since it comes before ever
 step looks first and does nothing when its result is already there, so it is cheap to repeat and
 safe to interrupt.
 
-    python3 hack/bootstrap.py env        uv, .venv with requirements/dev.txt, .venv-next with worker-next.txt
+    python3 hack/bootstrap.py env        uv, .venv with requirements/dev.txt, and beside it .venv-next and .venv-mongodb
     python3 hack/bootstrap.py machine    root, Go, Debian packages: what the local cluster needs
     python3 hack/bootstrap.py lock       resolve requirements/*.in again
 """
@@ -25,7 +25,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("PYNENC_OPERATOR_CACHE") or Path.home() / ".cache" / "pynenc-operator")
 VENV = ROOT / ".venv"
-VENV_NEXT = ROOT / ".venv-next"
 PYTHONS = ("3.13", "3.12")  # preferred first; cistell, which pynenc needs, has wheels for just these
 GO = (1, 26)
 
@@ -102,13 +101,17 @@ def stamped(stamp: Path, inputs: list[Path]) -> tuple[bool, str]:
 
 
 def environment() -> None:
-    """Make .venv hold requirements/dev.txt and the project itself, and .venv-next pynenc's next line for its tests."""
+    """Make .venv hold requirements/dev.txt and the project itself, and beside it what its tests have workers of."""
     virtual_environment(VENV, "dev.txt")
-    virtual_environment(VENV_NEXT, "worker-next.txt")
+    virtual_environment(ROOT / ".venv-next", "worker-next.txt")
+    virtual_environment(ROOT / ".venv-mongodb", "worker-mongodb.txt", project=False)
 
 
-def virtual_environment(folder: Path, locked: str) -> None:
-    """Make a virtual environment hold exactly what a locked file names, and the project, which pynenc finds there."""
+def virtual_environment(folder: Path, locked: str, *, project: bool = True) -> None:
+    """Make a virtual environment hold exactly what a locked file names, and the project, which pynenc finds there.
+
+    Without `project` the lock is what an image of somebody's installs, and has nothing that builds a wheel.
+    """
     requirements = ROOT / "requirements" / locked
     stamp = folder / ".pynenc-operator-stamp"
     fresh, digest = stamped(stamp, [requirements, Path(__file__), ROOT / "pyproject.toml"])
@@ -121,7 +124,8 @@ def virtual_environment(folder: Path, locked: str) -> None:
     if not python.exists():
         run([program, "venv", "--quiet", "--clear", "--python", interpreter(), folder])
     run([program, "pip", "sync", "--quiet", "--require-hashes", "--python", python, requirements])
-    run([program, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ROOT])
+    if project:
+        run([program, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--python", python, "-e", ROOT])
     stamp.write_text(digest)
     say(f"it is ready ({time.monotonic() - begun:.0f} s)")
 

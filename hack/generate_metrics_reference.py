@@ -36,9 +36,9 @@ leads has series of runners, so that a sum over replicas counts none twice.
 
 LIMITS = """\
 ## What is not there
-- **The age of the oldest entry on other backends than Redis** (`pynenc_operator_queue_oldest_age_seconds`): in Redis it
-  is two keys, the queue's head and that invocation's status; of several queues the oldest head. pynenc's SQLite tables
-  and other brokers would have to be searched.
+- **The age of the oldest entry on other backends than Redis and MongoDB** (`pynenc_operator_queue_oldest_age_seconds`):
+  there it is two reads by key, the queue's head and that invocation's status; of several queues the oldest head.
+  pynenc's SQLite tables and other brokers would have to be searched.
 - **Drains that the operator did not ask for**, as by `kubectl delete pod` or a node drain.
 - **The scale-up latency of pods that were on their way when this replica took over**: since when they were wanted is
   not written anywhere. Their start duration is there.

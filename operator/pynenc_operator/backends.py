@@ -83,6 +83,9 @@ class Backend:
 def _server(kind: BackendKind, url: str) -> str:
     try:
         parts = urlsplit(url)
+        if kind is BackendKind.MONGODB:  # of several hosts
+            hosts = parts.netloc.rpartition("@")[2].lower().split(",")
+            return f"{kind} {parts.scheme}://{','.join(sorted(hosts))}"
         address = f"{parts.scheme}://{parts.hostname}:{parts.port}" if parts.hostname else parts.path
     except ValueError:
         address = ""  # it will be refused

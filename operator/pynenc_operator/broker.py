@@ -101,8 +101,9 @@ class BackendSource:
         return self._arrivals.hears(backend)
 
     def close(self) -> None:
-        """Listen to no server any more."""
+        """Listen to no server any more, and close all connections."""
         self._arrivals.close()
+        self._clients.close()
 
     async def _answered[T](self, backend: Backend, question: Question[T], now: float) -> T:
         server = self._servers.setdefault(backend.server, _Server(now))
@@ -231,8 +232,7 @@ class BackendSource:
             return
         self._evict_at = now + _LOOK_FOR_UNUSED_SECONDS
         self._servers = {name: it for name, it in self._servers.items() if now - it.used < UNUSED_SECONDS}
-        asked = {backend for backend, _ in self._counts}
-        self._clients.evict(now, asked.__contains__)
+        self._clients.evict(now, {backend for backend, _ in self._counts})
 
 
 def _no_answer() -> BrokerError:

@@ -1,20 +1,23 @@
-"""pynenc's brokers, one for each backend; of RabbitMQ the queue itself. The only module that imports pynenc.
+"""pynenc's brokers or what stands in for them, one for each backend, and their connections, one lot for each URL.
 
-What it does blocks: it is called in threads.
+The only module that imports pynenc. What it does blocks: it is called in threads.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pynenc import Pynenc
 from pynenc.plugin_loader import load_all_plugins
 from pynenc.util.sqlite_utils import TableNames
 
-from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind, checked_redis_url
-from pynenc_operator.rabbitmq import RabbitConnections
-from pynenc_operator.redisconnection import check_addresses
+from pynenc_operator.backends import Backend, BackendKind, checked_redis_url
+from pynenc_operator.mongourl import checked_mongo_url, database_of
+from pynenc_operator.rabbitmq import RabbitServer
+from pynenc_operator.redisconnection import IdleConnections, check_addresses
 from pynenc_operator.sqlitequeue import SqliteQueue
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
@@ -24,6 +27,13 @@ UNUSED_SECONDS: Final = 600.0
 def load_plugins() -> None:
     """Import pynenc's plugins. To be called once, before the first count: it can take longer than a count may."""
     load_all_plugins()
+
+
+class _Connections(Protocol):
+    """What the apps of one URL have in common."""
+
+    def close(self) -> None:
+        """Close them; it may say so to the server."""
 
 
 @dataclass(slots=True)
@@ -38,9 +48,9 @@ class BrokerClients:
     def __init__(self, *, allow_local: bool, connections: int) -> None:
         """`connections`: how many there may be to one URL."""
         self._allow_local = allow_local
-        self._connections = connections
+        self._most = connections
         self._clients: dict[Backend, _Client] = {}
-        self._rabbit = RabbitConnections(allow_local=allow_local)
+        self._connections: dict[tuple[BackendKind, str], Any] = {}
 
     def __contains__(self, backend: Backend) -> bool:
         return backend in self._clients
@@ -53,40 +63,75 @@ class BrokerClients:
         client.used = now
         return client.broker
 
-    def evict(self, now: float, is_used: Callable[[Backend], bool]) -> None:
-        """Drop what has not been asked for some time; `is_used`: whether it is being asked at the moment."""
+    def evict(self, now: float, asked: Set[Backend]) -> None:
+        """Drop what has not been asked for some time, and close the connections that nobody has any more.
+
+        :param asked: what is being asked at the moment; to be called where nothing can be added to it meanwhile
+        """
         for backend, client in list(self._clients.items()):
-            if now - client.used > UNUSED_SECONDS and not is_used(backend):
+            if now - client.used > UNUSED_SECONDS and backend not in asked:
                 del self._clients[backend]
-                if backend.kind is BackendKind.REDIS:
-                    self._disconnect(client.broker.client.connection_pool)
+        used = {(backend.kind, backend.url) for backend in (*self._clients, *asked)}
+        self._close([place for place in list(self._connections) if place not in used])
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._clients.clear()
+        self._close(list(self._connections))
+
+    def _close(self, places: list[tuple[BackendKind, str]]) -> None:
+        """Close connections, in a thread: MongoDB's client takes its leave of the server, which may not answer."""
+        if not places:
+            return
+        closing = [self._connections.pop(place) for place in places]
+
+        def close() -> None:
+            for connections in closing:
+                with suppress(Exception):  # any client's own; nobody needs them any more
+                    connections.close()
+
+        with suppress(RuntimeError):  # no more threads: they go with the last that knows of them
+            threading.Thread(target=close, name="close connections", daemon=True).start()
 
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401
-        if backend.kind is BackendKind.REDIS:
-            broker = _broker(
-                backend,
-                broker_cls="RedisBroker",
-                redis_url=checked_redis_url(backend.url),
-                socket_timeout=_SOCKET_SECONDS,
-                socket_connect_timeout=_SOCKET_SECONDS,
-                redis_pool_max_connections=self._connections,  # one pool serves all apps of a URL
-            )
-            if not self._allow_local:
-                check_addresses(broker.client.connection_pool)
-            return broker
-        if backend.kind is BackendKind.SQLITE:
-            names = TableNames(backend.app_id, "broker")
-            return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
-        if backend.kind is BackendKind.RABBITMQ:
-            return self._rabbit.queue(backend)
-        words = f"it has no plugin for {backend.kind}; use redis, rabbitmq or sqlite"
-        raise BrokerError(BrokerErrorKind.UNSUPPORTED, words)
+        match backend.kind:
+            case BackendKind.REDIS:
+                broker = _broker(
+                    backend,
+                    broker_cls="RedisBroker",
+                    redis_url=checked_redis_url(backend.url),
+                    socket_timeout=_SOCKET_SECONDS,
+                    socket_connect_timeout=_SOCKET_SECONDS,
+                    redis_pool_max_connections=self._most,  # one pool serves all apps of a URL
+                )
+                pool = broker.client.connection_pool
+                if not self._allow_local:
+                    check_addresses(pool)
+                self._shared(backend, lambda: IdleConnections(pool))
+                return broker
+            case BackendKind.SQLITE:
+                names = TableNames(backend.app_id, "broker")
+                return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
+            case BackendKind.RABBITMQ:
+                server = self._shared(backend, lambda: RabbitServer(backend.url, allow_local=self._allow_local))
+                return server.queue(backend.queue)
+            case BackendKind.MONGODB:
+                # Most operators never need its client, which takes a fifth of a second and some MB.
+                from pynenc_operator import mongoconnection, mongoqueue  # noqa: PLC0415
 
-    def _disconnect(self, pool: Any) -> None:  # noqa: ANN401
-        """Close a client's connections, unless another app of the same URL has them too: the plugin shares them."""
-        clients = [client.broker.client for it, client in list(self._clients.items()) if it.kind is BackendKind.REDIS]
-        if all(client.connection_pool is not pool for client in clients):
-            pool.disconnect(inuse_connections=False)  # one that counts for the first time is no client yet
+                database = database_of(backend.url)
+                url = checked_mongo_url(backend.url, allow_local=self._allow_local)
+                client = self._shared(
+                    backend,
+                    lambda: mongoconnection.connect(url, allow_local=self._allow_local, connections=self._most),
+                )
+                return mongoqueue.MongoQueue(client, database, backend.app_id)
+
+    def _shared[C: _Connections](self, backend: Backend, make: Callable[[], C]) -> C:
+        """The connections of a URL. Of two that two threads make at once, and that are not open yet, one stays."""
+        place = (backend.kind, backend.url)
+        found: C | None = self._connections.get(place)
+        return self._connections.setdefault(place, make()) if found is None else found
 
 
 def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401

@@ -21,6 +21,7 @@ from typing import Any, Final
 from pynenc_operator.backends import Backend, BackendKind, in_namespace
 from pynenc_operator.kube import Kube, KubeError, NotFound
 from pynenc_operator.model import Key
+from pynenc_operator.mongourl import mongo_in_namespace
 
 type Json = dict[str, Any]
 # A runner's URLs are told apart by what they lead to: it has one of each kind at most.
@@ -32,7 +33,11 @@ log = logging.getLogger(__name__)
 # Secret and lasts longer, for every runner of the server: it costs half as many requests.
 _YOUNGEST_SECONDS: Final = 10.0
 _YOUNGEST_IN_OUTAGE_SECONDS: Final = 20.0
-_EXAMPLES: Final = {BackendKind.REDIS: "redis://host:6379", BackendKind.RABBITMQ: "amqp://host:5672/vhost"}
+_EXAMPLES: Final = {
+    BackendKind.REDIS: "redis://host:6379",
+    BackendKind.RABBITMQ: "amqp://host:5672/vhost",
+    BackendKind.MONGODB: "mongodb://host:27017",
+}
 
 
 class CredentialsError(Exception):
@@ -161,10 +166,10 @@ def _reachable(url: str, place: _Place, where: str) -> str:
     """The URL as the operator can use it. What is wrong with it is not told: the parser's words hold parts of it."""
     key, kind = place
     try:
-        address = in_namespace(url, key.namespace)
+        address = (mongo_in_namespace if kind is BackendKind.MONGODB else in_namespace)(url, key.namespace)
     except ValueError:
         address = ""
     if not address:
-        example = _EXAMPLES.get(kind, _EXAMPLES[BackendKind.REDIS])
+        example = _EXAMPLES[kind]
         raise CredentialsError(f"{where} holds no URL: write {example}, special characters as %XX")
     return address

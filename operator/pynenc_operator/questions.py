@@ -2,7 +2,7 @@
 
 Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
 `count_invocations` says on every backend but Redis, where the keys are read. The rest is read from Redis as
-pynenc-redis keeps it; other backends can't tell it cheaply, and answer None.
+pynenc-redis keeps it, and from MongoDB as pynenc-mongo does; other backends can't tell it cheaply, and answer None.
 """
 
 import inspect
@@ -21,9 +21,8 @@ from pynenc_worker import queuekeys
 # Statuses in which an invocation is in a runner's hands.
 _HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
-# Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
-TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
-SHOW_ENTRIES: Final = frozenset({BackendKind.REDIS})
+# Backends whose records are read here: who holds what, and what stands in a queue, without taking it.
+SHOW_RECORDS: Final = frozenset({BackendKind.REDIS, BackendKind.MONGODB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +108,11 @@ class OldestEntry:
     """Since when the oldest of the queues' heads has been ready to run, by the clock of whoever put it there."""
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
-        """Read each queue's head and its status record: a few keys, however long the queues are."""
-        if backend.kind not in SHOW_ENTRIES:
+        """Read each queue's head and its status record: a few reads by key, however long the queues are."""
+        if backend.kind not in SHOW_RECORDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return broker.head_ready_since()  # type: ignore[no-any-return]
         queues = Queues.of(broker.key.prefix, backend.queues, ())
         if queues.all:
             known = queues.unknown(broker.client.smembers(queuekeys.names(queues.prefix)))
@@ -132,9 +133,11 @@ class CountHeld:
     """How many invocations are in some runner's hands, as far as the backend knows."""
 
     def __call__(self, broker: Any, backend: Backend) -> int | None:  # noqa: ANN401
-        """Count the members of the plugin's own sets."""
-        if backend.kind not in TELL_WHO_HOLDS:
+        """Count the members of the plugin's own sets, or by its index."""
+        if backend.kind not in SHOW_RECORDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return int(broker.count_with_status(_HELD))
         key = _orchestrators(broker, backend)
         with broker.client.pipeline(transaction=False) as pipe:
             for status in _HELD:
@@ -150,8 +153,10 @@ class ReadHeartbeats:
 
     def __call__(self, broker: Any, backend: Backend) -> tuple[Heartbeat, ...] | None:  # noqa: ANN401
         """Read the plugin's own records."""
-        if backend.kind not in TELL_WHO_HOLDS:
+        if backend.kind not in SHOW_RECORDS:
             return None
+        if backend.kind is BackendKind.MONGODB:
+            return tuple(Heartbeat(*found) for found in broker.heartbeats(self.runner_ids, _MOST_HEARTBEATS))
         key = _orchestrators(broker, backend)
         ids = self.runner_ids or tuple(
             raw.decode() for raw in broker.client.zrevrange(key.runner_heartbeats(), 0, _MOST_HEARTBEATS - 1)

@@ -15,8 +15,7 @@ from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.model import Key, QueueDepth, QueueMark
 from pynenc_operator.questions import (
-    SHOW_ENTRIES,
-    TELL_WHO_HOLDS,
+    SHOW_RECORDS,
     CountHeld,
     CountQueue,
     Heartbeat,
@@ -149,11 +148,11 @@ class QueueDepths:
 
     def can_tell(self, key: Key) -> bool:
         """Whether this backend can tell of `held` and `heartbeats` at all; one not known yet may."""
-        return key not in self._backends or self._backends[key].rest.kind in TELL_WHO_HOLDS
+        return key not in self._backends or self._backends[key].rest.kind in SHOW_RECORDS
 
     def shows_entries(self, key: Key) -> bool:
         """Whether this backend can tell of `oldest` at all; one not known yet may."""
-        return key not in self._backends or self._backends[key].kind in SHOW_ENTRIES
+        return key not in self._backends or self._backends[key].kind in SHOW_RECORDS
 
     def will_tell(self, key: Key) -> bool:
         """Whether the server tells at once when something comes into a runner's queue, which was empty."""

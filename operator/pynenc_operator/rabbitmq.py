@@ -11,7 +11,6 @@ this. A test holds what is counted here against its count. What is done here blo
 import socket
 import threading
 from typing import Final
-from weakref import WeakValueDictionary
 
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind, is_local, refused_as_local
 from pynenc_worker.amqp import AmqpConnection, connect
@@ -46,7 +45,7 @@ def place_of(backend: Backend) -> tuple[str, ...]:
 class RabbitQueue:
     """One queue, as far as pynenc's broker would be asked of it."""
 
-    def __init__(self, server: "_Server", name: str) -> None:
+    def __init__(self, server: "RabbitServer", name: str) -> None:
         self._server = server
         self._name = name
 
@@ -55,36 +54,28 @@ class RabbitQueue:
         return self._server.count(self._name)
 
 
-class RabbitConnections:
-    """One connection for each URL. A URL has user, password and virtual host in it: no other runner's is used."""
+class RabbitServer:
+    """The connection of one URL; one count at a time, and a second try where it has been closed since the last one.
 
-    def __init__(self, *, allow_local: bool) -> None:
-        self._allow_local = allow_local
-        self._lock = threading.Lock()
-        self._servers: WeakValueDictionary[str, _Server] = WeakValueDictionary()  # those that a queue has
+    A URL has user, password and virtual host in it: no other runner's is used.
+    """
 
-    def queue(self, backend: Backend) -> RabbitQueue:
-        """A runner's queue; it is connected to when it is first counted, until the last queue of its URL is dropped."""
-        url = checked_amqp_url(backend.url)
-        with self._lock:
-            server = self._servers.get(backend.url)
-            if server is None:
-                server = self._servers[backend.url] = _Server(url, allow_local=self._allow_local)
-        return RabbitQueue(server, backend.queue)
-
-
-class _Server:
-    """The connection of one URL; one count at a time, and a second try where it has been closed since the last one."""
-
-    def __init__(self, url: AmqpUrl, *, allow_local: bool) -> None:
-        self._url = url
+    def __init__(self, url: str, *, allow_local: bool) -> None:
+        """It is connected to when a queue is first counted; BrokerError if something in the URL isn't known."""
+        self._url = checked_amqp_url(url)
         self._allow_local = allow_local
         self._lock = threading.Lock()
         self._connection: AmqpConnection | None = None
 
-    def __del__(self) -> None:
-        if self._connection:
-            self._connection.close()
+    def queue(self, name: str) -> RabbitQueue:
+        """A queue of this virtual host."""
+        return RabbitQueue(self, name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
 
     def count(self, queue: str) -> int:
         """Count a queue; BrokerError or OSError if that can't be done in time."""

@@ -42,3 +42,14 @@ def check_addresses(pool: ConnectionPool) -> None:
     """Let a pool, which has made no connection yet, make only such."""
     tls = issubclass(pool.connection_class, SSLConnection)
     pool.connection_class = _CheckedTls if tls else _Checked
+
+
+class IdleConnections:
+    """A pool's, but for those that are in use: the plugin shares it with URLs that say the same in other words."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+
+    def close(self) -> None:
+        """Close them; the pool makes others where they are needed."""
+        self._pool.disconnect(inuse_connections=False)

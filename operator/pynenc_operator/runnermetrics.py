@@ -104,8 +104,8 @@ GAUGES: Final = (
     _of_runner(
         "queue_oldest_age_seconds",
         _G,
-        "Seconds that the entry at the queue's head has been ready to run, read every 5 s. On Redis; other backends "
-        "can't tell it without a scan, and have no sample.",
+        "Seconds that the entry at the queue's head has been ready to run, read every 5 s. On Redis and MongoDB; "
+        "others can't tell it without a scan, and have no sample.",
     ),
     _of_runner("broker_up", _G, "1 if the latest look could count the queue."),
     _of_runner("broker_last_success_timestamp_seconds", _G, "When the queue was last counted (Unix time)."),

@@ -57,6 +57,7 @@ class Program:
 _KUBERNETES_VERSION = "k8s.io/component-base/version"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _KEDA = "github.com/kedacore/keda/v2"
+_FERRETDB = "github.com/FerretDB/FerretDB"
 
 PROGRAMS = {
     program.name: program
@@ -99,7 +100,8 @@ PROGRAMS = {
         Program("pause", "pynenc.org/cluster/programs/pause", {"pause": "."}),
     )
 }
-# No part of the cluster, and built by name only: what benchmarks measure against, and nodes that only seem to be.
+# No part of the cluster, and built by name only: what benchmarks measure against, nodes that only seem to be, and a
+# server that speaks MongoDB's protocol, whose own is in no package registry.
 ON_DEMAND = {
     program.name: program
     for program in (
@@ -110,6 +112,15 @@ ON_DEMAND = {
             stamps=(f"{_KEDA}/version.Version={{version}}",),
         ),
         Program("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+        Program(
+            "ferretdb",
+            _FERRETDB,
+            {"ferretdb": f"{_FERRETDB}/cmd/ferretdb"},
+            # It stops at once when its build says which module it is of and its version.txt, which only its own build
+            # makes, is missing. Without the former it calls its version unknown.
+            stamps=("runtime.modinfo=",),
+            tags=("ferretdb_no_postgresql",),
+        ),
     )
 }
 

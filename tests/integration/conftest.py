@@ -3,11 +3,13 @@
 import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
+from tests.integration.mongo_server import MongoServer
 from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
 
@@ -54,6 +56,32 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
     """One RabbitMQ for all tests, as it takes some seconds to start; each has a queue prefix of its own in it."""
     with RabbitServer.running(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """One server for all tests that need one; each has an app id of its own in it."""
+    with MongoServer.running(tmp_path_factory.mktemp("mongo")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def next_python() -> Path:
+    """The interpreter of requirements/worker-next.txt: the next line of pynenc."""
+    return interpreter_of("next")
+
+
+@pytest.fixture(scope="session")
+def mongodb_python() -> Path:
+    """The interpreter of requirements/worker-mongodb.txt: its plugin needs another client than the operator has."""
+    return interpreter_of("mongodb")
+
+
+def interpreter_of(name: str) -> Path:
+    """The interpreter of an environment that `make env` makes beside the main one."""
+    python = ROOT / f".venv-{name}" / "bin" / "python"
+    assert python.exists(), f"{python} is missing: `make env` makes it"
+    return python
 
 
 @pytest.fixture

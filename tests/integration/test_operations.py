@@ -83,9 +83,10 @@ async def ask_as_the_operator(url: str) -> None:
     assert await source.ask(backend, ReadHeartbeats()) == ()
 
 
-def test_the_pages_user_may_do_what_queues_and_priorities_take(tmp_path: Path, redis_url: str) -> None:
-    python = ROOT / ".venv-next" / "bin" / "python"
-    producer = Producer(Line(python=python, backend="redis", url=redis_url, folder=tmp_path, app_id=APP_ID))
+def test_the_pages_user_may_do_what_queues_and_priorities_take(
+    tmp_path: Path, redis_url: str, next_python: Path
+) -> None:
+    producer = Producer(Line(python=next_python, backend="redis", url=redis_url, folder=tmp_path, app_id=APP_ID))
     for queue, priority in (("default", 0.0), ("gpu", 0.0), ("gpu", 1.0)):
         producer("route", ids=[f"{queue}-{priority}"], queue=queue, priority=priority)
     assert producer("queued_in", queues=["default", "gpu"]) == 3

@@ -210,5 +210,6 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
             lacking = ", ".join(sorted(found[0].__abstractmethods__))
             raise ConfigError(
                 f"{plugin} does not work with pynenc {version('pynenc')}: its {name} lacks {lacking}. "
-                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0, and 0.3.1 alone with pynenc-rabbitmq 0.1.6"
+                "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0, and 0.3.1 alone with pynenc-rabbitmq 0.1.6 and "
+                "pynenc-mongo 0.3.0"
             )

@@ -38,6 +38,10 @@ _ERRORS: Final = {
     "pymongo.errors": ("ConnectionFailure", "NotPrimaryError"),
     "pika.exceptions": ("AMQPError",),
 }
+# MongoDB's codes for a server that is away, full, or refuses who asks: Unauthorized and AuthenticationFailed while a
+# password is rotated, HostUnreachable, HostNotFound, NetworkTimeout, SocketException, ExceededTimeLimit, both write
+# concerns that can't be met, OutOfDiskSpace. What a failover answers has a class of its own.
+_MONGODB_CODES: Final = frozenset({6, 7, 13, 18, 64, 89, 100, 262, 9001, 14031})
 _SQLITE_ERRORS: Final = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -53,6 +57,9 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return str(getattr(error, "sqlite_errorname", "")).startswith(_SQLITE_ERRORS)
     if isinstance(error, (ConnectionError, TimeoutError)):
+        return True
+    refusal = getattr(sys.modules.get("pymongo.errors"), "OperationFailure", None)
+    if refusal and isinstance(error, refusal) and error.code in _MONGODB_CODES:
         return True
     for module, names in _ERRORS.items():
         known = (getattr(sys.modules.get(module), name, ()) for name in names)

@@ -12,7 +12,7 @@ from pynenc import Pynenc
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
 
-from pynenc_worker import backend, contract, health, lines, sqlite_backend
+from pynenc_worker import backend, contract, health, lines, mongo_url, sqlite_backend
 from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.config import ENV_TERMINATION_LOG, ConfigError, WorkerConfig
 from pynenc_worker.drain import Drain
@@ -33,6 +33,7 @@ LAST_REPORT_SECONDS: Final = 8.0
 LAST_BEAT_SECONDS: Final = 2.0
 REDIS: Final = "redis"
 RABBITMQ: Final = "rabbitmq"
+MONGODB: Final = "mongodb"
 SQLITE: Final = "sqlite"
 
 
@@ -98,6 +99,13 @@ def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: Mutable
         public = backend.without_credentials(read_url())
         backend.derive_environment(chosen, public, environ)
         redis_backend.use_credentials(public, read_url)
+    elif config.backend == MONGODB:
+        from pynenc_worker import mongo_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+        backend.derive_environment(chosen, mongo_url.without_credentials(read_url()), environ)
+        for name, value in mongo_backend.DEFAULTS.items():
+            environ.setdefault(name, value)
+        mongo_backend.use_client(read_url)
     else:
         backend.derive_environment(chosen, read_url(), environ)
 
@@ -112,6 +120,10 @@ def _load(name: str) -> Pynenc:
 def _index(app: Pynenc, config: WorkerConfig) -> InvocationIndex:
     if config.backend == SQLITE:
         return sqlite_backend.SqliteIndex(app)
+    if config.backend == MONGODB:
+        from pynenc_worker import mongo_backend  # noqa: PLC0415 - an image for another backend does not have it
+
+        return mongo_backend.install(app, backend.read_url(config))
     if config.backend == REDIS:
         from pynenc_worker import redis_backend  # noqa: PLC0415 - an image for another backend does not have it
 

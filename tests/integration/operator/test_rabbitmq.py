@@ -5,6 +5,7 @@ import itertools
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +25,9 @@ _prefixes = (f"test{number}" for number in itertools.count(1))
 
 
 @pytest.fixture
-def source() -> BackendSource:
-    return BackendSource(allow_local=True)
+def source() -> Iterator[BackendSource]:
+    with closing(BackendSource(allow_local=True)) as source:
+        yield source
 
 
 @pytest.fixture
@@ -129,6 +131,7 @@ async def test_the_last_runner_of_a_url_that_is_dropped_closes_the_connection(
         while proxy.open:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
+    source.close()
 
 
 async def test_what_stands_in_the_way_is_told(
@@ -144,24 +147,24 @@ async def test_what_stands_in_the_way_is_told(
         "amqp://no-such-host.invalid": BrokerErrorKind.UNREACHABLE,
     }
     for url, kind in told.items():
-        error = await why_not(BackendSource(allow_local=True), backend(url, prefix))
+        error = await why_not(source, backend(url, prefix))
         assert error.kind is kind, url
     assert "does not resolve" in str(error)
     assert await count(source, backend(rabbitmq_server.url, prefix)) == 0
 
 
 async def test_a_certificate_has_to_be_of_an_authority_that_is_trusted(
-    rabbitmq_server: RabbitServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+    rabbitmq_server: RabbitServer, source: BackendSource, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = backend(rabbitmq_server.url_of(port=rabbitmq_server.tls_port).replace("amqp://", "amqps://"), prefix)
-    error = await why_not(BackendSource(allow_local=True), tls)
+    error = await why_not(source, tls)
     assert error.kind is BrokerErrorKind.UNREACHABLE
     assert "does not trust its certificate" in str(error)
-    assert await count(BackendSource(allow_local=True), replace(tls, url=f"{tls.url}?verify=verify_none")) == 0
+    assert await count(source, replace(tls, url=f"{tls.url}?verify=verify_none")) == 0
     monkeypatch.setenv("SSL_CERT_FILE", str(rabbitmq_server.authority))
-    assert await count(BackendSource(allow_local=True), tls) == 0
+    assert await count(source, tls) == 0
     other_name = replace(tls, url=tls.url.replace("127.0.0.1", "localhost"))  # the certificate is for the address
-    assert (await why_not(BackendSource(allow_local=True), other_name)).kind is BrokerErrorKind.UNREACHABLE
+    assert (await why_not(source, other_name)).kind is BrokerErrorKind.UNREACHABLE
 
 
 @pytest.mark.fault("rabbitmq", "a RabbitMQ that says nothing for a while, then one that is restarted")
@@ -217,6 +220,7 @@ async def test_a_name_is_resolved_and_checked_anew_for_every_connection(
         assert (await why_not(source, queue)).kind is BrokerErrorKind.REFUSED
         addresses["turns.example"] = "127.0.0.1"
         assert await count(source, queue) == 0
+    source.close()
     assert trap.visits == []
 
 

@@ -11,17 +11,17 @@ import pytest
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.questions import CountQueue
-from tests.cluster.paths import ROOT
+from tests.integration.conftest import interpreter_of
 from tests.integration.worker.processes import Line, Producer
 
-PYTHONS = {"0.3": Path(sys.executable), "0.4": ROOT / ".venv-next" / "bin" / "python"}
-both_lines = pytest.mark.parametrize("line", PYTHONS)
+both_lines = pytest.mark.parametrize("line", ["0.3", "0.4"])
 
 
 @contextmanager
 def producing(line: str, folder: Path) -> Iterator[Producer]:
     file = str(folder / "pynenc.db")
-    producer = Producer(Line(python=PYTHONS[line], backend="sqlite", url=file, folder=folder, app_id="shop"))
+    python = Path(sys.executable) if line == "0.3" else interpreter_of("next")
+    producer = Producer(Line(python=python, backend="sqlite", url=file, folder=folder, app_id="shop"))
     yield producer
     producer.close()
 

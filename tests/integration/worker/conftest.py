@@ -1,6 +1,7 @@
-"""Each test runs on all lines: pynenc 0.3.1 on Redis and on RabbitMQ with Redis, the next one on SQLite and on Redis.
+"""Each test runs on all lines: pynenc 0.3.1 on Redis, on RabbitMQ with Redis and on MongoDB's protocol, and the next
+one on SQLite and on Redis.
 
-On RabbitMQ those that bear on the queue, ALL_LINES, also in `make test`; the others are slow, for its sake.
+On RabbitMQ and MongoDB those that bear on the queue, ALL_LINES, also in `make test`; the others are slow, for its sake.
 """
 
 import itertools
@@ -11,14 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
-from tests.cluster.paths import ROOT
+from tests.integration.mongo_server import MongoServer
 from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
 from tests.integration.worker.kubernetes_api import KubernetesApi
 from tests.integration.worker.pod import Pod, grant
 from tests.integration.worker.processes import Line, Producer, Worker, show
 
-REDIS, RABBITMQ, SQLITE = ALL_LINES = ("pynenc-0.3-redis", "pynenc-0.3-rabbitmq", "pynenc-next-sqlite")
+REDIS = "pynenc-0.3-redis"
+RABBITMQ = "pynenc-0.3-rabbitmq"
+MONGODB = "pynenc-0.3-mongodb"
+SQLITE = "pynenc-next-sqlite"
+ALL_LINES = (REDIS, RABBITMQ, MONGODB, SQLITE)
 
 _apps = itertools.count(1)
 
@@ -31,14 +36,6 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture(scope="session")
-def next_python() -> Path:
-    """The interpreter of requirements/worker-next.txt, which `make env` makes beside the main environment."""
-    python = ROOT / ".venv-next" / "bin" / "python"
-    assert python.exists(), f"{python} is missing: `make env` makes it"
-    return python
-
-
-@pytest.fixture(scope="session")
 def api(half_cluster: HalfCluster) -> KubernetesApi:
     return KubernetesApi(half_cluster)
 
@@ -47,6 +44,7 @@ def api(half_cluster: HalfCluster) -> KubernetesApi:
     params=[
         REDIS,
         pytest.param(RABBITMQ, marks=pytest.mark.slow),
+        pytest.param(MONGODB, marks=pytest.mark.slow),
         SQLITE,
         pytest.param("pynenc-next-redis", marks=pytest.mark.slow),
     ]
@@ -58,9 +56,23 @@ def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
         servers = request.getfixturevalue("rabbitmq_server"), request.getfixturevalue("redis_server")
         return rabbitmq_line(*servers, tmp_path, app_id)
     _, release, backend = request.param.split("-")
-    python = Path(sys.executable) if release == "0.3" else request.getfixturevalue("next_python")
-    url = request.getfixturevalue("redis_server").url if backend == "redis" else str(tmp_path / "pynenc.db")
+    other = "mongodb_python" if backend == "mongodb" else "next_python" if release == "next" else None
+    python = request.getfixturevalue(other) if other else Path(sys.executable)
+    server = {"redis": "redis_server", "mongodb": "mongo_server"}.get(backend)
+    url = request.getfixturevalue(server).url if server else str(tmp_path / "pynenc.db")
     return Line(python=python, backend=backend, url=url, folder=tmp_path, app_id=app_id)
+
+
+@pytest.fixture
+def servers(line: Line, request: pytest.FixtureRequest) -> tuple[RedisServer | RabbitServer | MongoServer, ...]:
+    """What can be stopped and started of the line's backend, of RabbitMQ both servers; SQLite has none."""
+    names = {
+        "redis": ("redis_server",),
+        "rabbitmq": ("rabbitmq_server", "redis_server"),
+        "mongodb": ("mongo_server",),
+        "sqlite": (),
+    }
+    return tuple(map(request.getfixturevalue, names[line.backend]))
 
 
 def redis_line(server: RedisServer, folder: Path, app_id: str) -> Line:

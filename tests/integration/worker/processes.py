@@ -74,14 +74,15 @@ class Producer:
     def __init__(self, line: Line) -> None:
         environment = line.environment()
         environment["PYTHONPATH"] += os.pathsep + str(HERE / "elsewhere")
-        prefix = {"redis": "Redis", "rabbitmq": "Redis", "sqlite": "SQLite"}[line.backend]
+        prefix = {"redis": "Redis", "rabbitmq": "Redis", "mongodb": "Mongo", "sqlite": "SQLite"}[line.backend]
         for part in ("Orchestrator", "Broker", "StateBackend", "Trigger", "ClientDataStore"):
             variable = "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(part)).upper()
             environment[f"PYNENC__{variable}_CLS"] = prefix + part
         if line.backend == "rabbitmq":
             environment |= {"PYNENC__REDIS_URL": line.store_url, **plugin_settings(line.url, line.app_id)}
         else:
-            environment["PYNENC__REDIS_URL" if line.backend == "redis" else "PYNENC__SQLITE_DB_PATH"] = line.url
+            variable = {"redis": "REDIS_URL", "mongodb": "MONGO_URL", "sqlite": "SQLITE_DB_PATH"}[line.backend]
+            environment[f"PYNENC__{variable}"] = line.url
         environment["PYNENC__LOGGING_LEVEL"] = "warning"
         self._process = subprocess.Popen(
             [str(line.python), str(HERE / "producer.py")],

@@ -71,6 +71,15 @@ def pop(app: Pynenc) -> str | None:
     return None if taken is None else str(taken)
 
 
+def claim(app: Pynenc, runner_id: str) -> str:
+    """Take an id out of the queue and to PENDING, as a living runner."""
+    runner = RunnerContext("ThreadRunner", runner_id)
+    app.orchestrator.register_runner_heartbeats([runner_id], can_run_atomic_service=True)
+    invocation_id = app.broker.retrieve_invocation()
+    app.orchestrator.set_invocation_status(invocation_id, InvocationStatus.PENDING, runner)
+    return str(invocation_id)
+
+
 def die_with_all(app: Pynenc) -> int:
     """Take all that is queued as a runner whose last heartbeat is long ago, and run none of it. For Redis."""
     runner = RunnerContext("ThreadRunner", "dead-runner")
@@ -105,7 +114,7 @@ def main() -> None:
     """Serve until the input ends."""
     functions = (
         *(call, status, result, queued, queued_in, route, take_all, registered),
-        *(pop, die_with_all, slot_holder, slots_completed),
+        *(pop, claim, die_with_all, slot_holder, slots_completed),
     )
     operations = {function.__name__: function for function in functions}
     for line in sys.stdin:

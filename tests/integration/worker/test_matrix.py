@@ -16,6 +16,7 @@ from tests.integration.worker.processes import Line, Producer, eventually
 
 PAIRS = {
     "pynenc-0.3-redis": "0.3.",
+    "pynenc-0.3-mongodb": "0.3.",
     "pynenc-0.3-sqlite": "0.3.",
     "pynenc-next-redis": "0.4.",
     "pynenc-next-sqlite": "0.4.",

@@ -8,27 +8,26 @@ from collections.abc import Iterator
 import pytest
 
 from pynenc_worker import contract
+from tests.integration.mongo_server import MongoServer
 from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
-from tests.integration.worker.conftest import ALL_LINES, StartWorker
+from tests.integration.worker.conftest import ALL_LINES, MONGODB, REDIS, StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
-OUTAGE_SECONDS = {"redis": 10.0, "rabbitmq": 10.0, "sqlite": 3.0}
+OUTAGE_SECONDS = {"redis": 10.0, "rabbitmq": 10.0, "mongodb": 10.0, "sqlite": 3.0}
 
 type Away = contextlib.AbstractContextManager[None]
+type Server = RedisServer | RabbitServer | MongoServer
 
 
 @pytest.fixture
-def broker_away(line: Line, request: pytest.FixtureRequest) -> Away:
+def broker_away(line: Line, servers: tuple[Server, ...]) -> Away:
     """The line's servers stopped, both of RabbitMQ's."""
-    if line.backend == "sqlite":
-        return locked(line)
-    names = ("rabbitmq_server", "redis_server") if line.backend == "rabbitmq" else ("redis_server",)
-    return stopped(*map(request.getfixturevalue, names))
+    return stopped(*servers) if servers else locked(line)
 
 
 @contextlib.contextmanager
-def stopped(*servers: RedisServer | RabbitServer) -> Iterator[None]:
+def stopped(*servers: Server) -> Iterator[None]:
     for server in servers:
         server.stop()
     yield
@@ -85,16 +84,15 @@ def test_a_worker_that_waits_for_a_child_outlives_an_outage(
     assert worker.process.poll() is None
 
 
-@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
-def test_a_worker_starts_while_redis_is_away(
-    start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
+@pytest.mark.parametrize("line", [REDIS, MONGODB], indirect=True)
+def test_a_worker_starts_while_its_server_is_away(
+    start_worker: StartWorker, producer: Producer, line: Line, broker_away: Away
 ) -> None:
     invocation = producer.call("nap", name="a", seconds=0.1)
-    redis_server.stop()
-    worker = start_worker()
-    worker.says("idle")
-    redis_server.start()
-    eventually(lambda: producer.succeeded(invocation), "it works once Redis is there")
+    with broker_away:
+        worker = start_worker()
+        worker.says("idle")
+    eventually(lambda: producer.succeeded(invocation), "it works once it is there")
     assert line.executions() == ["a"]
     worker.sigterm()
     assert worker.exit_code() == 0
@@ -158,7 +156,7 @@ def test_a_task_that_exits_is_failed(start_worker: StartWorker, producer: Produc
     assert worker.process.poll() is None
 
 
-@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+@pytest.mark.parametrize("line", [REDIS], indirect=True)
 def test_a_rotated_password_restarts_nothing(
     start_worker: StartWorker, producer: Producer, line: Line, redis_server: RedisServer
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.redisconnection import IdleConnections
 from tests.unit.operator.builders import Time
 
 URL = "redis://redis.shop.svc:6379"
@@ -16,19 +17,15 @@ BACKEND = Backend(BackendKind.REDIS, URL, "reports")
 
 class Pool:
     def __init__(self) -> None:
-        self.disconnected = 0
+        self.disconnected = threading.Event()
 
     def disconnect(self, *, inuse_connections: bool) -> None:
         assert not inuse_connections
-        self.disconnected += 1
+        assert not self.disconnected.is_set()
+        self.disconnected.set()
 
 
 class Broker:
-    """As a plugin's: a client whose pool others of the same URL have too."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.client = type("Client", (), {"connection_pool": pool})()
-
     def count_invocations(self) -> int:
         return 7
 
@@ -43,8 +40,10 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Pool]:
     """The plugin's pools, by URL."""
     pools: dict[str, Pool] = {}
 
-    def connect(_self: object, backend: Backend) -> Broker:
-        return Broker(pools.setdefault(backend.url, Pool()))
+    def connect(clients: BrokerClients, backend: Backend) -> Broker:
+        pool: Any = pools.setdefault(backend.url, Pool())
+        clients._shared(backend, lambda: IdleConnections(pool))
+        return Broker()
 
     monkeypatch.setattr(BrokerClients, "_connect", connect)
     return pools
@@ -77,11 +76,12 @@ async def test_what_is_unused_is_disconnected_unless_another_app_of_the_url_uses
     await source.ask(used, count)
     time.now += 20
     await source.ask(used, count)
-    assert (pools[URL].disconnected, pools[URL + "/1"].disconnected) == (0, 1)
+    assert pools[URL + "/1"].disconnected.wait(10)
+    assert not pools[URL].disconnected.is_set()  # which would have come first
 
     time.now += 620
     await source.ask(Backend(BackendKind.REDIS, URL + "/2", "orders"), count)
-    assert pools[URL].disconnected == 1
+    assert pools[URL].disconnected.wait(10)
 
 
 def test_a_server_is_the_same_for_all_its_apps_users_and_databases_and_tells_no_password() -> None:

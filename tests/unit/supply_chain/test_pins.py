@@ -12,7 +12,7 @@ DOCKERFILES = sorted(
     file
     for pattern in ("Dockerfile*", "Containerfile*")
     for file in ROOT.rglob(pattern)
-    if not {".venv", ".venv-next", "build", "dist"} & set(file.relative_to(ROOT).parts)
+    if not re.match(r"(\.venv[^/]*|build|dist)/", file.relative_to(ROOT).as_posix())
 )
 # A name, its version, more of it such as a marker, and hashes on lines of their own.
 ENTRY = re.compile(

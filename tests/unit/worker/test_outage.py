@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
+import pymongo.errors
 import pytest
 import redis
 
@@ -26,6 +27,11 @@ def sqlite_error(name: str) -> sqlite3.OperationalError:
         redis.ReadOnlyError(),
         ConnectionRefusedError(),
         TimeoutError(),
+        pymongo.errors.ServerSelectionTimeoutError(),
+        pymongo.errors.NetworkTimeout(),
+        pymongo.errors.NotPrimaryError(),
+        pymongo.errors.OperationFailure("AuthenticationFailed", code=18),
+        pymongo.errors.WTimeoutError("waiting for replication timed out", code=64),
         sqlite_error("SQLITE_BUSY"),
         sqlite_error("SQLITE_IOERR_WRITE"),
     ],
@@ -35,7 +41,16 @@ def test_away(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError(), ValueError(), ModuleNotFoundError(), redis.ResponseError(), sqlite_error("SQLITE_ERROR")]
+    "error",
+    [
+        KeyError(),
+        ValueError(),
+        ModuleNotFoundError(),
+        redis.ResponseError(),
+        pymongo.errors.OperationFailure("FailedToParse", code=9),
+        pymongo.errors.DuplicateKeyError("E11000", code=11000),
+        sqlite_error("SQLITE_ERROR"),
+    ],
 )
 def test_not_away(error: Exception) -> None:
     assert not is_outage(error)
