@@ -95,10 +95,8 @@ class BackendSource:
 
     def hears(self, backend: Backend) -> bool:
         """Whether `on_arrival` will be called when something comes into these queues, which were empty."""
-        if backend not in self._clients or not backend.has_redis_queues:
-            return False
-        self._clients.broker(backend, self._monotonic())  # it is in use
-        return self._arrivals.hears(backend)
+        in_use = self._clients.redis_keys(backend, self._monotonic())
+        return in_use is not None and self._arrivals.hears(backend)
 
     def close(self) -> None:
         """Listen to no server any more, and close all connections."""
@@ -194,10 +192,11 @@ class BackendSource:
         del self._counts[count.ask]
         count.result.set_result(result)
         backend, _ = count.ask
-        if isinstance(result, QueueCount) and not result.waiting and backend.has_redis_queues:
-            broker = self._clients.broker(backend, self._monotonic())
-            queues = Queues.of(broker.key.prefix, backend.queues, (mark.queue for mark in result.marks))
-            self._arrivals.expect(backend, queues.quiet(), broker.client.connection_pool)
+        if not isinstance(result, QueueCount) or result.waiting:
+            return
+        if keys := self._clients.redis_keys(backend, self._monotonic()):
+            queues = Queues.of(keys.prefix, backend.queues, (mark.queue for mark in result.marks))
+            self._arrivals.expect(backend, queues.quiet(), keys.pool)
 
     def _start_thread(self, name: str, answer: Callable[[], Sequence[Any]], counts: list[_Count]) -> None:
         """Have counts answered, with an error where no thread can be had."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from pynenc import Pynenc
 from pynenc.plugin_loader import load_all_plugins
 from pynenc.util.sqlite_utils import TableNames
+from redis import ConnectionPool
 
 from pynenc_operator.backends import Backend, BackendKind, checked_redis_url
 from pynenc_operator.mongourl import checked_mongo_url, database_of
@@ -34,6 +35,14 @@ class _Connections(Protocol):
 
     def close(self) -> None:
         """Close them; it may say so to the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisKeys:
+    """Where an app's queues stand: what its broker's keys begin with, and the pool that leads to them."""
+
+    prefix: str
+    pool: ConnectionPool
 
 
 @dataclass(slots=True)
@@ -62,6 +71,13 @@ class BrokerClients:
             client = self._clients[backend] = _Client(self._connect(backend), now)
         client.used = now
         return client.broker
+
+    def redis_keys(self, backend: Backend, now: float) -> RedisKeys | None:
+        """Where the queues of a backend stand that is known, and in use with this; None: it is not, or is no Redis."""
+        if not backend.has_redis_queues or backend not in self._clients:
+            return None
+        broker = self.broker(backend, now)
+        return RedisKeys(broker.key.prefix, broker.client.connection_pool)
 
     def evict(self, now: float, asked: Set[Backend]) -> None:
         """Drop what has not been asked for some time, and close the connections that nobody has any more.
