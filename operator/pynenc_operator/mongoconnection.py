@@ -28,7 +28,8 @@ from pymongo.errors import (
 )
 from pymongo.synchronous.pool import Pool
 
-from pynenc_operator.backends import BrokerError, BrokerErrorKind, cause_of, is_local, refused_as_local
+from pynenc_operator.addresses import first, resolved
+from pynenc_operator.backends import BrokerError, BrokerErrorKind, cause_of, refused_as_local
 
 # For all that one question takes, finding a server and connecting to it included.
 ANSWER_SECONDS: Final = 1.5
@@ -84,17 +85,7 @@ def _create_checked(address: Any, options: Any) -> socket.socket:  # noqa: ANN40
     name, port = address
     if name.endswith(".sock"):
         raise refused_as_local()
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if any(map(is_local, addresses)):
-        raise refused_as_local()
-    error: OSError | None = None
-    for one in addresses:
-        try:
-            return _create_connection((one, port), options)
-        except OSError as refused:
-            error = refused
-    raise error or OSError("no address")
+    return first(resolved(name, port), lambda one: _create_connection((one, port), options))
 
 
 pool_shared._create_connection = _create  # noqa: SLF001 - see above

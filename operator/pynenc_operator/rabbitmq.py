@@ -8,17 +8,16 @@ pynenc's plugin keeps its connections by host, whoever has logged in on them, an
 this. A test holds what is counted here against its count. What is done here blocks: it is called in threads.
 """
 
-import socket
 import threading
 from typing import Final
 
-from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind, is_local, refused_as_local
+from pynenc_operator.addresses import resolved
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_worker.amqp import AmqpConnection, connect
 from pynenc_worker.amqp_frames import AmqpError
 from pynenc_worker.amqp_url import AmqpUrl, AmqpUrlError, parse_amqp_url
 
 CALL_SECONDS: Final = 1.0  # connecting, and then each call: a thread that nobody waits for ends after a few seconds
-_MOST_ADDRESSES: Final = 4  # of one host
 _NAME: Final = "pynenc-operator"
 # AMQP's reply codes for who may not log in, and for a virtual host that there is not, or not for this user.
 _ACCESS_REFUSED: Final = 403
@@ -97,16 +96,9 @@ class RabbitServer:
             except OSError:
                 if not self._connection.closed:
                     raise  # the server has answered, and refused
-        self._connection = connect(self._url, self._addresses(), name=_NAME, timeout=CALL_SECONDS)
+        addresses = resolved(self._url.host, self._url.port, allow_local=self._allow_local)
+        self._connection = connect(self._url, addresses, name=_NAME, timeout=CALL_SECONDS)
         return self._connection.count(queue) or 0
-
-    def _addresses(self) -> list[str]:
-        """The host's addresses, resolved and checked anew for each connection, which is made to just these."""
-        found = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not self._allow_local and any(map(is_local, addresses)):
-            raise refused_as_local()
-        return addresses[:_MOST_ADDRESSES]
 
 
 def _told(error: AmqpError) -> BrokerError:

@@ -1,15 +1,10 @@
-"""Connections to Redis that lead to no local address, whatever a name resolves to at the moment.
+"""Connections to Redis that lead to no local address, whatever a name resolves to at the moment."""
 
-A name is resolved, checked and connected to in one step, for every connection: one that was harmless when its
-URL was checked may stand for the operator's own pod a minute later, and a server may send its clients elsewhere.
-"""
-
-import socket
 from typing import Any
 
 from redis import Connection, ConnectionPool, SSLConnection
 
-from pynenc_operator.backends import is_local, refused_as_local
+from pynenc_operator.addresses import first, resolved
 
 
 class _Checked(Connection):
@@ -17,21 +12,14 @@ class _Checked(Connection):
 
     def _connect(self) -> Any:  # noqa: ANN401 - a socket, plain or with TLS; untyped in the client
         name = self.host
-        found = socket.getaddrinfo(name, self.port, self.socket_type, socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if any(map(is_local, addresses)):
-            raise refused_as_local()
-        error: OSError | None = None
         try:
-            for address in addresses:
-                self.host = address
-                try:
-                    return super()._connect()  # type: ignore[no-untyped-call]
-                except OSError as refused:
-                    error = refused
+            return first(resolved(name, self.port), self._connect_to)
         finally:
             self.host = name  # which a certificate is compared with
-        raise error or OSError("no address")
+
+    def _connect_to(self, address: str) -> Any:  # noqa: ANN401 - see above
+        self.host = address
+        return super()._connect()  # type: ignore[no-untyped-call]
 
 
 class _CheckedTls(SSLConnection, _Checked):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pynenc import Pynenc
 
-from pynenc_operator import rabbitmq
+from pynenc_operator import addresses as checked
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.questions import CountQueue
@@ -209,7 +209,7 @@ async def test_a_name_is_resolved_and_checked_anew_for_every_connection(
         return resolve(addresses.get(host, host), *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    monkeypatch.setattr(rabbitmq, "is_local", lambda address: address != "127.0.0.1")
+    monkeypatch.setattr(checked, "is_local", lambda address: address != "127.0.0.1")
     trap, source = Trap(), BackendSource()
     with trap.listening("127.0.0.2", port=rabbitmq_server.port):
         queue = backend(rabbitmq_server.url.replace("127.0.0.1", "turns.example"), prefix)

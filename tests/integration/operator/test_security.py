@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from pynenc_operator import redisconnection
+from pynenc_operator import addresses as checked
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.questions import CountQueue
@@ -95,7 +95,7 @@ async def test_a_name_is_resolved_and_checked_anew_for_every_connection(
         return resolve(addresses.get(host, host), *arguments, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    monkeypatch.setattr(redisconnection, "is_local", lambda address: address != "127.0.0.2")
+    monkeypatch.setattr(checked, "is_local", lambda address: address != "127.0.0.2")
     trap, source = Trap(), BackendSource()
     with RedisServer.running(tmp_path, "127.0.0.2") as server, trap.listening("127.0.0.1", port=server.port):
         backend = Backend(BackendKind.REDIS, f"redis://turns.example:{server.port}", "reports")

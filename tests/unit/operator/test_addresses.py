@@ -1,7 +1,10 @@
 """Which addresses and URLs the operator connects to, and which it refuses without a word on the network."""
 
+import socket
+
 import pytest
 
+from pynenc_operator.addresses import MOST_ADDRESSES, first, resolved
 from pynenc_operator.backends import BrokerError, BrokerErrorKind, checked_redis_url, is_local
 
 LOCAL = [
@@ -47,6 +50,34 @@ def test_an_address_that_leads_to_the_pod_or_its_node_is_local_in_each_of_its_fo
 @pytest.mark.parametrize("address", ELSEWHERE)
 def test_one_of_another_host_is_not(address: str) -> None:
     assert not is_local(address)
+
+
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 6379)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_of_many_addresses_that_a_host_has_a_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [f"10.0.0.{number}" for number in range(100)]
+    resolving_to(monkeypatch, *many, *many)
+    tried = []
+
+    def connect(address: str) -> str:
+        tried.append(address)
+        raise OSError(address)
+
+    with pytest.raises(OSError, match=many[MOST_ADDRESSES - 1]):
+        first(resolved("host", 6379), connect)
+    assert tried == many[:MOST_ADDRESSES]
+    assert first(resolved("host", 6379), str.upper) == many[0]
+
+
+def test_a_local_one_behind_all_others_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, *(f"10.0.0.{number}" for number in range(100)), "127.0.0.1")
+    with pytest.raises(BrokerError) as refused:
+        resolved("host", 6379)
+    assert refused.value.kind is BrokerErrorKind.REFUSED
+    assert len(resolved("host", 6379, allow_local=True)) == MOST_ADDRESSES
 
 
 @pytest.mark.parametrize(
