@@ -115,7 +115,8 @@ class OldestEntry:
             return broker.head_ready_since()  # type: ignore[no-any-return]
         queues = Queues.of(broker.key.prefix, backend.queues, ())
         if queues.all:
-            known = queues.unknown(broker.client.smembers(queuekeys.names(queues.prefix)))
+            names = broker.client.srandmember(queuekeys.names(queues.prefix), queuekeys.MOST_QUEUES + 1)
+            known = queues.unknown(names)
             queues = Queues.of(queues.prefix, (), known)
         key = _orchestrators(broker, backend)
         heads = [key.invocation_to_status(head) for head in redisqueues.heads(broker.client, queues)]

@@ -161,6 +161,9 @@ async def test_an_app_with_a_queue_for_each_customer_has_to_name_those_that_coun
     with pytest.raises(BrokerError, match="more than 64 queues: name those that count") as caught:
         await count(source, redis)
     assert caught.value.kind is BrokerErrorKind.UNSUPPORTED
+    with pytest.raises(BrokerError, match="more than 64 queues"):
+        await source.ask(backend(redis), OldestEntry())
+    assert "cmdstat_smembers" not in shop.client.info("commandstats")  # which would hand out all names
     assert (await count(source, redis, "one-more")).waiting == 1
 
 
