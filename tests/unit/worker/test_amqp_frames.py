@@ -1,5 +1,6 @@
 """Frames on a socket whose other end says what a RabbitMQ would not."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ import pytest
 from pika import frame, spec
 
 from pynenc_worker.amqp_frames import FRAME_MAX, AmqpError, FrameSocket
+from pynenc_worker.amqp_url import parse_amqp_url
 
 
 @pytest.fixture
@@ -66,3 +68,17 @@ def test_nothing_is_sent_after_the_end(ends: tuple[FrameSocket, socket.socket]) 
     with pytest.raises(TimeoutError):
         frames.send(frame.Heartbeat())
     assert frames.closed
+
+
+def test_an_address_that_is_silent_leaves_time_for_the_next() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as answering:
+        port = answering.getsockname()[1]
+        with socket.create_server(("127.0.0.2", port), backlog=0) as full, contextlib.ExitStack() as waiting:
+            for _ in range(3):  # until it takes no more
+                client = waiting.enter_context(socket.socket())
+                client.settimeout(0)
+                client.connect_ex(full.getsockname())
+            end = time.monotonic() + 4
+            frames = FrameSocket.connect(parse_amqp_url(f"amqp://host:{port}"), ["127.0.0.2", "127.0.0.1"], end)
+            frames.close()
+            assert time.monotonic() < end
