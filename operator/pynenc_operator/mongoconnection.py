@@ -36,6 +36,9 @@ ANSWER_SECONDS: Final = 1.5
 _CONNECT_SECONDS: Final = 1.0
 # Unauthorized, AuthenticationFailed, and Atlas's own for both.
 _AUTHENTICATION: Final = frozenset({13, 18, 8000})
+# FailedToParse, CommandNotFound, InvalidOptions, CommandNotSupported, NotImplemented, and a stage that is unknown: of a
+# server that speaks the protocol in part. All else, as a shard that is away, may pass.
+_NOT_UNDERSTOOD: Final = frozenset({9, 59, 72, 115, 238, 40324})
 _TIMEOUTS: Final = (NetworkTimeout, ExecutionTimeout, WaitQueueTimeoutError)
 
 # Of the errors that a client keeps of its servers.
@@ -142,15 +145,19 @@ def _broker_error(error: PyMongoError, client: Client | None) -> BrokerError:
         name = type(error.__cause__).__name__
         return BrokerError(BrokerErrorKind.UNREACHABLE, f"{name}: its domain does not resolve")
     if isinstance(error, ConfigurationError):
-        return BrokerError(BrokerErrorKind.REFUSED, "its URL has a value that the client does not know")
+        words = "an option of its URL has a value that the client does not know: check each of them"
+        return BrokerError(BrokerErrorKind.REFUSED, words)
     if isinstance(error, ServerSelectionTimeoutError):
         return _no_server(_errors_of_servers(client) if client is not None else [])
     if isinstance(error, _TIMEOUTS):
         return BrokerError(BrokerErrorKind.TIMEOUT, cause_of(error))
     if isinstance(error, OperationFailure) and error.code in _AUTHENTICATION:
         return BrokerError(BrokerErrorKind.AUTHENTICATION, cause_of(error))
-    if isinstance(error, OperationFailure) and not isinstance(error, ConnectionFailure):
-        return BrokerError(BrokerErrorKind.UNSUPPORTED, f"{cause_of(error)}, code {error.code}")
+    if isinstance(error, OperationFailure) and error.code in _NOT_UNDERSTOOD:
+        words = "the server does not know the question: use MongoDB, or what docs/backends.md says has been tried"
+        return BrokerError(BrokerErrorKind.UNSUPPORTED, f"{words} ({cause_of(error)}, code {error.code})")
+    if isinstance(error, OperationFailure):
+        return BrokerError(BrokerErrorKind.UNREACHABLE, f"{cause_of(error)}, code {error.code}")
     return BrokerError(BrokerErrorKind.UNREACHABLE, cause_of(error))
 
 
