@@ -26,10 +26,12 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
 )
+from pymongo.synchronous.monitor import Monitor
 from pymongo.synchronous.pool import Pool
 
 from pynenc_operator.addresses import first, resolved
 from pynenc_operator.backends import BrokerError, BrokerErrorKind, cause_of, refused_as_local
+from pynenc_operator.mongourl import MOST_HOSTS
 
 # For all that one question takes, finding a server and connecting to it included.
 ANSWER_SECONDS: Final = 1.5
@@ -74,6 +76,15 @@ class _Checked(_Telling):
     checks = True
 
 
+class _Bounded(Monitor):
+    """Watches a server in a thread; not where there are more servers than can be: one may name any number of others."""
+
+    def open(self) -> None:
+        """Begin, or do nothing."""
+        if len(self._topology._description.server_descriptions()) <= MOST_HOSTS:  # noqa: SLF001 - the client's own
+            super().open()
+
+
 def _create(address: Any, options: Any) -> socket.socket:  # noqa: ANN401 - the client's own
     """Connect, and note what was in the way."""
     try:
@@ -96,7 +107,7 @@ pool_shared._create_connection = _create  # noqa: SLF001 - see above
 
 def connect(url: str, *, allow_local: bool, connections: int) -> Client:
     """A client of a checked URL, with at most so many connections to each server. It connects when it is asked."""
-    internal: dict[str, Any] = {"_pool_class": _Telling if allow_local else _Checked}
+    internal: dict[str, Any] = {"_pool_class": _Telling if allow_local else _Checked, "_monitor_class": _Bounded}
     answer = int(1000 * ANSWER_SECONDS)
     with told():
         return pymongo.MongoClient(

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 from pynenc_operator.backends import BrokerError, BrokerErrorKind, is_local, refused_as_local
 
 DEFAULT_DATABASE: Final = "pynenc"  # pynenc-mongo's own
+MOST_HOSTS: Final = 50  # what a replica set may have; each is watched in a thread
 _SCHEMES: Final = frozenset({"mongodb", "mongodb+srv"})
 # Options that say how to reach the server and who asks. Path options (certificates) would be the operator's files.
 _OPTIONS: Final = frozenset(
@@ -110,6 +111,8 @@ def _in_namespace(host: str, namespace: str) -> str:
 
 def _check_hosts(hosts: str, *, allow_local: bool) -> None:
     """Each is a name or an address. Where a name leads is checked at every connection; an address, here already."""
+    if hosts.count(",") >= MOST_HOSTS:
+        raise _refused(f"its URL names more than {MOST_HOSTS} hosts: some of a replica set lead to the others")
     for host in hosts.split(","):
         found = _HOST.match(host)
         if not found:

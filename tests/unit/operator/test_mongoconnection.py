@@ -1,5 +1,8 @@
 """What a MongoDB's refusals stand for, in the words of a condition."""
 
+import threading
+from contextlib import closing
+
 import pytest
 from pymongo.errors import (
     AutoReconnect,
@@ -10,9 +13,11 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
 )
+from pymongo.hello import Hello
+from pymongo.server_description import ServerDescription
 
 from pynenc_operator.backends import BrokerError, BrokerErrorKind
-from pynenc_operator.mongoconnection import told
+from pynenc_operator.mongoconnection import connect, told
 
 SAID = "user:s3cret@mongo.example"
 
@@ -41,3 +46,20 @@ def test_only_what_can_not_pass_is_unsupported_and_no_word_of_the_servers_is_tol
     assert caught.value.kind is kind
     assert "s3cret" not in str(caught.value)
     assert "example" not in str(caught.value)
+
+
+def watching() -> int:
+    return sum("monitor" in thread.name for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(("members", "more"), [(5, 4), (5000, 0)])
+def test_a_server_that_names_any_number_of_others_has_few_of_them_watched(members: int, more: int) -> None:
+    hosts = [f"127.0.0.1:{number}" for number in range(1, members + 1)]
+    said = {"ok": 1, "isWritablePrimary": True, "setName": "rs", "setVersion": 1, "hosts": hosts, "maxWireVersion": 21}
+    # No address of these is let through: nothing is connected to.
+    with closing(connect("mongodb://127.0.0.1:1/?replicaSet=rs", allow_local=False, connections=1)) as client:
+        topology = client._get_topology()
+        before = watching()
+        topology.on_change(ServerDescription(("127.0.0.1", 1), Hello(said)))
+        assert len(client.topology_description.server_descriptions()) == members
+        assert watching() - before == more

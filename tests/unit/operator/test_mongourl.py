@@ -4,7 +4,7 @@ import pytest
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.mongoqueue import collection_prefix
-from pynenc_operator.mongourl import checked_mongo_url, database_of, mongo_in_namespace
+from pynenc_operator.mongourl import MOST_HOSTS, checked_mongo_url, database_of, mongo_in_namespace
 from tests.unit.operator.test_addresses import LOCAL
 
 
@@ -30,6 +30,7 @@ from tests.unit.operator.test_addresses import LOCAL
         "mongodb://mongo?authMechanismProperties=ENVIRONMENT:k8s",
         "mongodb://mongo?timeoutMS=600000",
         "mongodb://mongo?serverMonitoringMode=stream",
+        f"mongodb://{'mongo,' * MOST_HOSTS}mongo",
     ],
 )
 def test_what_is_not_known_is_refused_and_none_of_it_told(url: str) -> None:
@@ -54,6 +55,11 @@ def test_what_is_not_known_is_refused_and_none_of_it_told(url: str) -> None:
 )
 def test_what_leads_to_the_server_is_kept_and_what_tunes_a_client_is_not(url: str, kept: str) -> None:
     assert checked_mongo_url(url, allow_local=False) == kept
+
+
+def test_as_many_hosts_as_a_replica_set_may_have_are_let_through() -> None:
+    url = f"mongodb://{'mongo,' * (MOST_HOSTS - 1)}mongo/"
+    assert checked_mongo_url(url, allow_local=False) == url
 
 
 @pytest.mark.parametrize("address", [*(each for each in LOCAL if "%" not in each), "localhost"])
