@@ -115,7 +115,7 @@ class Fleet:
         return {
             **found,
             "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
-            "event to decision p99": late("reconcile_latency_seconds", "event"),
+            "event to decision p99": late("decision_latency_seconds", "event"),
             "looks a second": round(looks / seconds, 1),
             "looks a read": round(looks / max(1, counts), 1),
         }

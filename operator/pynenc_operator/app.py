@@ -134,17 +134,6 @@ class App:
             self._clock.now,
         )
         pods, runners = PodCache(), RunnerCache()
-        reconciler = Reconciler(
-            kube=kube,
-            depths=depths,
-            access=Access(kube, self._config.worker_cluster_role),
-            build_pod=partial(build_worker_pod, relaxed_x509=self._config.relaxed_x509),
-            pods=pods,
-            runners=runners,
-            now=self._clock.now,
-            resync_seconds=settings.RESYNC_SECONDS,
-            instance=self._config.identity,
-        )
 
         async def look(key: Key) -> float | None:
             began = time.monotonic()
@@ -156,10 +145,26 @@ class App:
             self._metrics.reconciled(None, time.monotonic() - began)
             return pause
 
-        gap = asyncio.Event()
         queue = self._queue = WorkQueue(
-            look, workers=WORKERS, expected=(KubeError, SpecInvalid), on_work=self._metrics.worked
+            look,
+            workers=WORKERS,
+            expected=(KubeError, SpecInvalid),
+            on_begin=self._metrics.begun,
+            on_decision=self._metrics.decided,
         )
+        reconciler = Reconciler(
+            kube=kube,
+            depths=depths,
+            access=Access(kube, self._config.worker_cluster_role),
+            build_pod=partial(build_worker_pod, relaxed_x509=self._config.relaxed_x509),
+            pods=pods,
+            runners=runners,
+            now=self._clock.now,
+            resync_seconds=settings.RESYNC_SECONDS,
+            instance=self._config.identity,
+            on_decision=queue.decided,
+        )
+        gap = asyncio.Event()
         self._table = reconciler.table
         self._metrics.queued.set_function(lambda: queue.depth)
 

@@ -74,7 +74,9 @@ class Reconciler:
         now: Callable[[], float],
         resync_seconds: float,
         instance: str,
+        on_decision: Callable[[Key], None] = lambda _key: None,
     ) -> None:
+        """`on_decision` is told when it is known what to do about a runner, before anything is written."""
         self._kube = kube
         self._depths = depths
         self._access = access
@@ -82,6 +84,7 @@ class Reconciler:
         self._runners = runners
         self._now = now
         self._resync_seconds = resync_seconds
+        self._on_decision = on_decision
         self._announcer = Announcer(kube, now, instance)
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
@@ -107,6 +110,7 @@ class Reconciler:
         self.table.begins(key, runner, self._now())
         verdict = await self._creation.check(key, runner, self._observer.places(key, runner))
         seen, decision, problem = await self._observer.observe(key, runner, spec)
+        self._on_decision(key)
         outcome, scaled = Outcome(), False
         if decision.acts and spec.mode is not Mode.SHADOW:
             await self._list(key)
