@@ -120,7 +120,7 @@ def _work(app: Pynenc, config: WorkerConfig, metrics: WorkerMetrics) -> int:
     atomic = AtomicService(app, context, drain, recovery)
     atomic.install()
     runner.chores = [recovery.step, atomic.step]
-    reporter.attach(runner.observe, recovery)
+    reporter.attach(runner.observe, recovery, on_heard_of=runner.wake.set)
     heartbeat = Heartbeat(app, index, runner, drain, metrics)
     runner.install_signal_handlers()
     reporter.start()
