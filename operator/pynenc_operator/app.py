@@ -172,9 +172,13 @@ class App:
             if key := pods.apply_event(event, self._clock.now()):
                 queue.add_soon(key, DEBOUNCE_SECONDS)
 
+        def runner_changed(event: Json) -> None:
+            if key := runners.apply_event(event):
+                queue.add(key)
+
         watch = Watch(
             login=self._connection.login,
-            on_runner=lambda event: queue.add(runners.apply_event(event)),
+            on_runner=runner_changed,
             on_pod=pod_changed,
             namespaces=self._config.watch_namespaces,
             relaxed_x509=self._config.relaxed_x509,

@@ -162,15 +162,19 @@ class RunnerCache:
         self._runners: dict[Key, Json] = {}
         self.specs_seen = 0  # how many that were new, or other than before: by their author or by the definition
 
-    def apply_event(self, event: Json) -> Key:
-        """Take a watch event in; the runner to look at."""
+    def apply_event(self, event: Json) -> Key | None:
+        """Take a watch event in; the runner to look at, or None where it shows what is known: our own write, mostly."""
         body = event["object"]
         key = _key_of(body)
         if event.get("type") == "DELETED":
             self._runners.pop(key, None)
-        else:
-            self.put(body)
-        return key
+            return key
+        known = self._runners.get(key)
+        self.put(body)
+        same = known and known["metadata"].get("resourceVersion") == self._runners[key]["metadata"].get(
+            "resourceVersion"
+        )
+        return None if same else key
 
     def get(self, key: Key) -> Json | None:
         """The runner's object, or None if it is gone."""

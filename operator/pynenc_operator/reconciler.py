@@ -29,7 +29,7 @@ from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
-from pynenc_operator.rest import REST_SECONDS, at_rest
+from pynenc_operator.rest import rest_for
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -60,7 +60,7 @@ class _Memory:
 
 
 class Reconciler:
-    """Brings runners to what their spec, their queue and their pods call for."""
+    """Brings runners to what their spec, queue and pods call for; `on_decision` is told of each before it writes."""
 
     def __init__(
         self,
@@ -76,7 +76,6 @@ class Reconciler:
         instance: str,
         on_decision: Callable[[Key], None] = lambda _key: None,
     ) -> None:
-        """`on_decision` is told when it is known what to do about a runner, before anything is written."""
         self._kube = kube
         self._depths = depths
         self._access = access
@@ -131,10 +130,11 @@ class Reconciler:
             return AGAIN_SECONDS
         if outcome.more:
             return 0.0
-        unseen = self._pods.of(key) or self._pods.vanished(key)
-        if said and not unseen and at_rest(seen, decision, facts) and self._depths.will_tell(key):
-            return max(REST_SECONDS, float(spec.poll_interval_seconds))
-        return float(spec.poll_interval_seconds)
+        interval = float(spec.poll_interval_seconds)
+        unseen = len(self._pods.of(key)) > len(seen.pods) or self._pods.vanished(key)
+        if not said or unseen or not self._depths.will_tell(key):
+            return interval
+        return max(interval, rest_for(spec, seen, decision, facts, self._now()) or 0.0)
 
     async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
         """Go no further where the definition is older, or lets through what this version's would refuse.
@@ -200,7 +200,7 @@ class Reconciler:
         *,
         scaled: bool,
     ) -> bool:
-        """Write the status if it says something new; whether it had nothing new to say."""
+        """Write the status if it says something new; whether it says all that there is to say."""
         now = self._now()
         report = Report(
             key=key,
@@ -237,6 +237,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
+            return True
         return False
 
     def _forget(self, key: Key) -> None:

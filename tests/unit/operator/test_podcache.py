@@ -178,3 +178,16 @@ def test_an_older_event_does_not_undo_a_runners_status() -> None:
     cache.put(newer)
     cache.apply_event({"type": "MODIFIED", "object": older})
     assert cache.get(KEY) == newer
+
+
+def test_a_runner_is_looked_at_for_what_is_not_known_of_it_yet() -> None:
+    cache = RunnerCache()
+    written, older, newer = runner(), runner(), runner()
+    for body, version in ((older, "19"), (written, "20"), (newer, "21")):
+        body["metadata"]["resourceVersion"] = version
+    assert cache.apply_event({"type": "ADDED", "object": older}) == KEY
+    cache.put(written)  # the answer to our own write
+    assert cache.apply_event({"type": "MODIFIED", "object": written}) is None
+    assert cache.apply_event({"type": "MODIFIED", "object": older}) is None
+    assert cache.apply_event({"type": "MODIFIED", "object": newer}) == KEY
+    assert cache.apply_event({"type": "DELETED", "object": newer}) == KEY

@@ -52,7 +52,7 @@ class OperatorProcess:
         kube = SimulatedKube(run, server, who, scenario.lost_requests)
         reconciler = Reconciler(
             kube=kube,
-            depths=QueueDepths(SimulatedSource(run, broker), Credentials(kube, sqlite_dir="/"), run.now),
+            depths=QueueDepths(SimulatedSource(run, broker, self._arrived), Credentials(kube, sqlite_dir="/"), run.now),
             access=_NoAccess(),
             build_pod=build_worker_pod,
             pods=self._pods,
@@ -88,6 +88,10 @@ class OperatorProcess:
             loop.call_exception_handler({"message": f"{self.who} failed", "exception": bug})
             raise
 
+    def _arrived(self) -> None:
+        if not self._task.done():
+            self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
+
     def _watch_pod(self, kind: str, body: Json) -> None:
         self._deliver(self._pod_event, {"type": kind, "object": body})
 
@@ -104,5 +108,5 @@ class OperatorProcess:
             self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
 
     def _runner_event(self, event: Json) -> None:
-        if not self._task.done():
-            self._queue.add(self._runners.apply_event(event))
+        if not self._task.done() and (key := self._runners.apply_event(event)):
+            self._queue.add(key)
