@@ -25,6 +25,8 @@ FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 # Keys come back in this many groups: each is a burst of work, which must not hold up what comes in between.
 STEPS_A_SECOND: Final = 10
+# Those that rest for this long, in one a second: there are few of them at a time, and alone each would be dearer.
+LONG_PAUSE_SECONDS: Final = 10.0
 # A key that is due by its interval goes before news again when it is overdue by this much: none starves.
 NEWS_AHEAD_SECONDS: Final = 1.0
 
@@ -146,13 +148,14 @@ class WorkQueue[K: Hashable]:
         return pause
 
     def _in_step(self, key: K, pause: float | None) -> float | None:
-        """The pause to the key's own tenth of a second: what is due together shares a round trip.
+        """The pause to the key's own tenth of a second, or the full one: what is due together shares a round trip.
 
         A pause of whole seconds leads from one to the next; the first one, to the nearest before.
         """
         if pause is None or pause < 1:
             return pause
-        now, step = self._monotonic(), crc32(repr(key).encode()) % STEPS_A_SECOND / STEPS_A_SECOND
+        steps = STEPS_A_SECOND if pause < LONG_PAUSE_SECONDS else 1
+        now, step = self._monotonic(), crc32(repr(key).encode()) % steps / steps
         return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
     async def _take(self) -> _Taken[K]:

@@ -315,6 +315,20 @@ async def test_many_keys_come_back_in_ten_groups(time: Time) -> None:
     assert min(due) - time.now >= 4
 
 
+async def test_keys_that_rest_for_long_come_back_on_full_seconds(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    begins: list[float] = []
+    for _ in range(3):
+        pause = queue._in_step(f"runner-{len(begins)}", 20.0)
+        assert pause is not None
+        assert 19 <= pause <= 20.05
+        time.now += pause
+        begins.append(time.now)
+        time.now += 0.03
+    assert [begin % 1 for begin in begins] == [0.0] * 3
+    assert begins[2] - begins[1] == 20
+
+
 async def test_what_is_due_sooner_than_in_a_second_is_due_just_then(time: Time) -> None:
     queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
     assert queue._in_step("a", 0.2) == 0.2
