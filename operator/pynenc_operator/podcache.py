@@ -163,18 +163,15 @@ class RunnerCache:
         self.specs_seen = 0  # how many that were new, or other than before: by their author or by the definition
 
     def apply_event(self, event: Json) -> Key | None:
-        """Take a watch event in; the runner to look at, or None where it shows what is known: our own write, mostly."""
+        """Take a watch event in; the runner to look at, or None where only its status is another: our own word."""
         body = event["object"]
         key = _key_of(body)
         if event.get("type") == "DELETED":
             self._runners.pop(key, None)
             return key
-        known = self._runners.get(key)
+        before = self._runners.get(key)
         self.put(body)
-        same = known and known["metadata"].get("resourceVersion") == self._runners[key]["metadata"].get(
-            "resourceVersion"
-        )
-        return None if same else key
+        return None if before and _wanted(before) == _wanted(self._runners[key]) else key
 
     def get(self, key: Key) -> Json | None:
         """The runner's object, or None if it is gone."""
@@ -209,3 +206,9 @@ class RunnerCache:
 
 def _key_of(runner: Json) -> Key:
     return Key(runner["metadata"]["namespace"], runner["metadata"]["name"])
+
+
+def _wanted(runner: Json) -> tuple[Any, ...]:
+    """What of a runner is not ours. The spec beside its generation: a changed definition shows another without one."""
+    meta = runner["metadata"]
+    return meta["uid"], meta.get("generation"), meta.get("deletionTimestamp"), runner["spec"]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache, Vanished
 from tests.unit.operator.resources import pod, runner
@@ -180,14 +182,29 @@ def test_an_older_event_does_not_undo_a_runners_status() -> None:
     assert cache.get(KEY) == newer
 
 
-def test_a_runner_is_looked_at_for_what_is_not_known_of_it_yet() -> None:
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"status": {"replicas": 1}}, None),  # our own write, or one that the next look undoes
+        ({"metadata": {"generation": 2}}, KEY),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, KEY),
+        ({"metadata": {"uid": "another"}}, KEY),
+        ({"spec": {"app": "x"}}, KEY),  # without a new generation: the definition has changed
+        ({"metadata": {"resourceVersion": "9", "generation": 2}}, None),  # older than what is known
+    ],
+)
+def test_a_runner_is_looked_at_when_what_is_wanted_of_it_has_changed(
+    change: dict[str, Any], expected: Key | None
+) -> None:
     cache = RunnerCache()
-    written, older, newer = runner(), runner(), runner()
-    for body, version in ((older, "19"), (written, "20"), (newer, "21")):
-        body["metadata"]["resourceVersion"] = version
-    assert cache.apply_event({"type": "ADDED", "object": older}) == KEY
-    cache.put(written)  # the answer to our own write
-    assert cache.apply_event({"type": "MODIFIED", "object": written}) is None
-    assert cache.apply_event({"type": "MODIFIED", "object": older}) is None
-    assert cache.apply_event({"type": "MODIFIED", "object": newer}) == KEY
-    assert cache.apply_event({"type": "DELETED", "object": newer}) == KEY
+    before = runner()
+    before["metadata"] |= {"resourceVersion": "10", "generation": 1}
+    assert cache.apply_event({"type": "ADDED", "object": before}) == KEY
+    after = {
+        **before,
+        **change,
+        "metadata": before["metadata"] | {"resourceVersion": "11"} | change.get("metadata", {}),
+    }
+    assert cache.apply_event({"type": "MODIFIED", "object": after}) == expected
+    assert cache.apply_event({"type": "DELETED", "object": after}) == KEY
