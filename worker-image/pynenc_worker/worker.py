@@ -1,5 +1,6 @@
 """The parts of a worker put together, and the order of its life."""
 
+import gc
 import sys
 from collections.abc import MutableMapping
 from importlib.metadata import version
@@ -54,6 +55,7 @@ def run(environ: MutableMapping[str, str]) -> int:
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
+    gc.enable()
     return _work(app, config, metrics)
 
 
