@@ -33,6 +33,7 @@ from pynenc_operator.metrics import OperatorMetrics
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
+from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.resync import resync
@@ -176,11 +177,11 @@ class App:
             if key := runners.apply_event(event):
                 queue.add(key)
 
+        namespaces = self._config.watch_namespaces
         watch = Watch(
             login=self._connection.login,
             on_runner=runner_changed,
-            on_pod=pod_changed,
-            namespaces=self._config.watch_namespaces,
+            namespaces=namespaces,
             relaxed_x509=self._config.relaxed_x509,
             trace=WatchTrace(
                 self._metrics.requested,
@@ -188,12 +189,14 @@ class App:
                 on_gap=partial(loop.call_soon_threadsafe, gap.set),
             ),
         )
+        pod_watch = PodWatch(self._connection, namespaces, pod_changed, self._metrics.watching, gap.set)
         await self._definition_served(kube)
         with contextlib.closing(source):
             async with asyncio.TaskGroup() as group:
                 group.create_task(watch.run())
+                group.create_task(pod_watch.run())
                 group.create_task(queue.run())
-                group.create_task(resync(kube, self._config.watch_namespaces, pods, runners, queue, gap))
+                group.create_task(resync(kube, namespaces, pods, runners, queue, gap))
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""

@@ -1,7 +1,6 @@
 """The watch of a real API server, as metrics tell of it."""
 
 import asyncio
-import contextlib
 import gc
 import json
 import time
@@ -9,19 +8,23 @@ import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pynenc_operator import handlers, labels
+from pynenc_operator import labels, watchtrace
 from pynenc_operator.clock import Clock
 from pynenc_operator.handlers import Watch
 from pynenc_operator.kube_connection import Connection
+from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.watchtrace import WatchTrace
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import worker_pod
 from tests.integration.operator.operator_process import Operator
 from tests.integration.operator.pool_harness import manifest
 from tests.integration.operator.tcp_proxy import TcpProxy, kubeconfig_through, proxy_to
+
+type Json = dict[str, Any]
 
 WITHIN = 60.0
 BOTH = {"pods", labels.PLURAL}
@@ -34,7 +37,9 @@ class Watched:
         self.proxy = proxy
         self.begun: Counter[tuple[str, bool]] = Counter()  # by resource, and whether it was begun again
         self.requests: Counter[tuple[str, str, str]] = Counter()
-        self.seen: list[str] = []
+        self.seen: list[str] = []  # names of pods
+        self.events: list[str | None] = []  # their events' types
+        self.gaps = 0
         self._cluster = cluster
         self._namespace = namespace
 
@@ -43,6 +48,13 @@ class Watched:
 
     def on_watch(self, resource: str, *, restarted: bool) -> None:
         self.begun[resource, restarted] += 1
+
+    def on_pod(self, event: Json) -> None:
+        self.seen.append(event["object"]["metadata"]["name"])
+        self.events.append(event["type"])
+
+    def on_gap(self) -> None:
+        self.gaps += 1
 
     async def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:
         ends = time.monotonic() + within
@@ -71,25 +83,25 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     async with proxy_to(crd_installed) as proxy:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig_through(crd_installed, proxy, tmp_path)))
-        connection = await Connection.open(Clock(), lambda *_: None)
         told = Watched(crd_installed, proxy, namespace)
+        connection = await Connection.open(Clock(), told.on_request)
         watch = Watch(
             login=connection.login,
             on_runner=lambda _: None,
-            on_pod=lambda event: told.seen.append(event["object"]["metadata"]["name"]),
             namespaces=(namespace,),
             relaxed_x509=False,
             trace=WatchTrace(told.on_request, told.on_watch),
         )
-        running = asyncio.create_task(watch.run())
+        pods = PodWatch(connection, (namespace,), told.on_pod, told.on_watch, told.on_gap)
+        running = [asyncio.create_task(each.run()) for each in (watch, pods)]
         try:
             yield told
         finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await connection.close()
-            del watch, running
+            del watch, pods, running, task
             with warnings.catch_warnings(action="ignore", category=ResourceWarning):
                 gc.collect()  # kopf leaves its streams to the garbage collector: not in the midst of another test
 
@@ -106,10 +118,10 @@ async def test_a_watch_that_is_broken_off_goes_on_and_is_counted(watched: Watche
 
 
 # As the chart starts it, but for the patience with a silent watch.
-PROGRAM = "from pynenc_operator import __main__, handlers; handlers.SILENT_SECONDS = {}; __main__.main()"
+PROGRAM = "from pynenc_operator import __main__, watchtrace; watchtrace.SILENT_SECONDS = {}; __main__.main()"
 
 
-@pytest.mark.parametrize("silent", [8.0, pytest.param(handlers.SILENT_SECONDS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("silent", [8.0, pytest.param(watchtrace.SILENT_SECONDS, marks=pytest.mark.slow)])
 async def test_a_watch_on_which_nothing_comes_any_more_is_noticed_and_the_operator_goes_on(
     silent: float, crd_installed: HalfCluster, namespace: str, tmp_path: Path
 ) -> None:
