@@ -36,7 +36,7 @@ from pynenc_operator.podspec import build_worker_pod
 from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
-from pynenc_operator.resync import resync
+from pynenc_operator.resync import Resync
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.specfields import SpecInvalid
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 # Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
 WORKERS: Final = 64
+LISTED_SECONDS: Final = 10.0  # for which looks wait until all pods are known; then each runner's are listed
 DEBOUNCE_SECONDS: Final = 0.2  # events come in bursts: the first is looked at at once, the others together
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
@@ -165,19 +166,15 @@ class App:
             instance=self._config.identity,
             on_decision=queue.decided,
         )
-        gap = asyncio.Event()
+        namespaces = self._config.watch_namespaces
+        resync = Resync(kube, namespaces, runners, queue)
         self._table = reconciler.table
         self._metrics.queued.set_function(lambda: queue.depth)
-
-        def pod_changed(event: Json) -> None:
-            if key := pods.apply_event(event, self._clock.now()):
-                queue.add_soon(key, DEBOUNCE_SECONDS)
 
         def runner_changed(event: Json) -> None:
             if key := runners.apply_event(event):
                 queue.add(key)
 
-        namespaces = self._config.watch_namespaces
         watch = Watch(
             login=self._connection.login,
             on_runner=runner_changed,
@@ -186,17 +183,21 @@ class App:
             trace=WatchTrace(
                 self._metrics.requested,
                 self._metrics.watching,
-                on_gap=partial(loop.call_soon_threadsafe, gap.set),
+                on_gap=partial(loop.call_soon_threadsafe, resync.gap.set),
             ),
         )
-        pod_watch = PodWatch(self._connection, namespaces, pod_changed, self._metrics.watching, gap.set)
+        soon = partial(queue.add_soon, apart=DEBOUNCE_SECONDS)
+        pod_watch = PodWatch(
+            self._connection, namespaces, pods, self._clock.now, soon, self._metrics.watching, resync.list
+        )
         await self._definition_served(kube)
         with contextlib.closing(source):
             async with asyncio.TaskGroup() as group:
-                group.create_task(watch.run())
                 group.create_task(pod_watch.run())
+                await pod_watch.listed(LISTED_SECONDS)
+                group.create_task(watch.run())
                 group.create_task(queue.run())
-                group.create_task(resync(kube, namespaces, pods, runners, queue, gap))
+                group.create_task(resync.run())
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""

@@ -9,7 +9,7 @@ Source: kubernetes.io, "Kubernetes API concepts": efficient detection of changes
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any, Final
 
 import aiohttp
@@ -21,9 +21,10 @@ from pynenc_operator.kube_call import CORE, Call, Query, path_of, read
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.kube_errors import KubeError
 from pynenc_operator.kube_list import pages
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache
 
 type Json = dict[str, Any]
-type OnEvent = Callable[[Json], None]
 
 log = logging.getLogger(__name__)
 
@@ -46,25 +47,36 @@ class PodWatch:
         self,
         connection: Connection,
         namespaces: Collection[str],
-        on_pod: OnEvent,
+        pods: PodCache,
+        now: Callable[[], float],
+        on_change: Callable[[Key], object],
         on_watch: watchtrace.WatchHook,
-        on_gap: Callable[[], object],
+        list_runners: Callable[[], Awaitable[None]],
     ) -> None:
-        """`namespaces`: none means all. `on_pod` is told of events as they are sent; what is listed has no type.
+        """`namespaces`: none means all. `on_change` is told of runners whose pods have changed in what matters.
 
-        `on_gap` is told that a deletion may have been missed for good.
+        `list_runners` is called before pods are listed again: for a runner that is gone none is to be made anew.
         """
         self._connection = connection
-        self._namespaces = namespaces
-        self._on_pod = on_pod
+        self._pods = pods
+        self._now = now
+        self._on_change = on_change
         self._on_watch = on_watch
-        self._on_gap = on_gap
+        self._list_runners = list_runners
+        self._places = [_Place(namespace) for namespace in namespaces or (None,)]
 
     async def run(self) -> None:
         """Watch until cancelled, whatever the API server does."""
         async with asyncio.TaskGroup() as group:
-            for namespace in self._namespaces or (None,):
-                group.create_task(self._follow(_Place(namespace)))
+            for place in self._places:
+                group.create_task(self._follow(place))
+
+    async def listed(self, seconds: float) -> None:
+        """Wait until all pods are known, for so long at most: those of one namespace may not be to be had."""
+        waiting = [asyncio.create_task(place.listed.wait()) for place in self._places]
+        _, late = await asyncio.wait(waiting, timeout=seconds)
+        for task in late:
+            task.cancel()
 
     async def _follow(self, place: "_Place") -> None:
         failures = 0
@@ -80,22 +92,31 @@ class PodWatch:
             await asyncio.sleep(_PAUSES[failures])
 
     async def _list(self, place: "_Place") -> None:
-        """Tell of all pods there are; which of those that were known are gone it does not tell: a gap."""
+        """Take in all pods there are; what was known and is not among them is gone."""
+        if place.listed.is_set():
+            await self._list_runners()
+        known, there = self._pods.known(place.namespace), set[str]()
         async for page in pages(self._connection, PODS, place.path, place.namespace, _SELECTED):
             version = page.version
             for number, pod in enumerate(page.items):
-                self._on_pod({"type": None, "object": pod})
+                there.add(pod["metadata"]["uid"])
+                self._tell(self._pods.apply_event({"type": None, "object": pod}, self._now()))
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
+        for key in self._pods.retain(place.namespace, known, there):
+            self._tell(key)
         place.version = version
-        if place.listed:
-            self._on_gap()
-        place.listed = True
+        place.listed.set()
+
+    def _tell(self, key: Key | None) -> None:
+        if key:
+            self._on_change(key)
 
     async def _watch(self, place: "_Place") -> int:
-        """Tell of changes until the watch ends, in order or broken off; how often anything came.
+        """Take in changes until the watch ends; how often anything came.
 
-        The next one goes on from where this one was, unless the server has forgotten that.
+        One that was broken off goes on from where it was, unless the server has forgotten that. After one that lasted
+        to its end all is listed again: what might have been missed does not stay for ever.
         """
         began = time.monotonic()
         self._on_watch(PODS, restarted=watchtrace.broken_off(place.begun, began))
@@ -117,6 +138,9 @@ class PodWatch:
                     await asyncio.sleep(0)
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:  # TimeoutError is an OSError
             log.info("the watch of worker pods has broken off: %s", type(error).__name__)
+        else:
+            if not watchtrace.broken_off(began, time.monotonic()):
+                place.version = ""
         finally:
             answer.close()
         return came
@@ -130,7 +154,7 @@ class PodWatch:
             return
         place.version = body["metadata"]["resourceVersion"]
         if kind != "BOOKMARK":
-            self._on_pod(event)
+            self._tell(self._pods.apply_event(event, self._now()))
 
 
 class _Place:
@@ -140,7 +164,7 @@ class _Place:
         self.namespace = namespace
         self.path = path_of(CORE, namespace, PODS)
         self.version = ""  # none: it has to be listed
-        self.listed = False
+        self.listed = asyncio.Event()
         self.begun: float | None = None
 
     @property

@@ -104,7 +104,7 @@ class Reconciler:
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
         spec = await self._checked_spec(key, runner, memory)
-        if self._now() >= memory.resync_at or self._pods.torn(key) or service_account(runner["spec"]) != memory.account:
+        if self._now() >= memory.resync_at or service_account(runner["spec"]) != memory.account:
             memory.resync_at = self._now() + await self._resync(key, runner)
         self.table.begins(key, runner, self._now())
         verdict = await self._creation.check(key, runner, self._observer.places(key, runner))
@@ -156,12 +156,13 @@ class Reconciler:
         return memory.spec[1]
 
     async def _resync(self, key: Key, runner: Json) -> float:
-        """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
+        """Read what is read without a cause: the backend's Secret, the workers' rights. Seconds to the next time.
 
-        Without a LIST nothing is done for this runner; without rights its new pods take no work, but those that have
-        reported go on.
+        Without knowing its pods nothing is done for this runner; without rights its new pods take no work, but those
+        that have reported go on.
         """
-        await self._list(key)
+        if not self._pods.is_whole(key):
+            await self._list(key)
         self._depths.refresh(key)
         self._memory[key].name_taken = None
         self._memory[key].account = service_account(runner["spec"])

@@ -8,7 +8,6 @@ import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,8 @@ from pynenc_operator import labels, watchtrace
 from pynenc_operator.clock import Clock
 from pynenc_operator.handlers import Watch
 from pynenc_operator.kube_connection import Connection
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache
 from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.watchtrace import WatchTrace
 from tests.cluster.half_cluster import HalfCluster
@@ -23,8 +24,6 @@ from tests.integration.operator.conftest import worker_pod
 from tests.integration.operator.operator_process import Operator
 from tests.integration.operator.pool_harness import manifest
 from tests.integration.operator.tcp_proxy import TcpProxy, kubeconfig_through, proxy_to
-
-type Json = dict[str, Any]
 
 WITHIN = 60.0
 BOTH = {"pods", labels.PLURAL}
@@ -37,9 +36,7 @@ class Watched:
         self.proxy = proxy
         self.begun: Counter[tuple[str, bool]] = Counter()  # by resource, and whether it was begun again
         self.requests: Counter[tuple[str, str, str]] = Counter()
-        self.seen: list[str] = []  # names of pods
-        self.events: list[str | None] = []  # their events' types
-        self.gaps = 0
+        self.pods = PodCache()
         self._cluster = cluster
         self._namespace = namespace
 
@@ -49,12 +46,8 @@ class Watched:
     def on_watch(self, resource: str, *, restarted: bool) -> None:
         self.begun[resource, restarted] += 1
 
-    def on_pod(self, event: Json) -> None:
-        self.seen.append(event["object"]["metadata"]["name"])
-        self.events.append(event["type"])
-
-    def on_gap(self) -> None:
-        self.gaps += 1
+    async def list_runners(self) -> None:
+        raise AssertionError("nothing that was missed is to be listed here")
 
     async def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:
         ends = time.monotonic() + within
@@ -71,7 +64,8 @@ class Watched:
     async def until_a_new_pod_is_seen(self, name: str, within: float = WITHIN) -> None:
         pod = json.dumps(worker_pod(name))
         await asyncio.to_thread(self._cluster.kubectl, "create", "-n", self._namespace, "-f", "-", input=pod)
-        await self.until(f"the pod {name}", lambda: name in self.seen, within)
+        key = Key(self._namespace, "reports")
+        await self.until(f"the pod {name}", lambda: name in {pod.name for pod in self.pods.of(key)}, within)
 
 
 @pytest.fixture
@@ -92,7 +86,9 @@ async def watched(
             relaxed_x509=False,
             trace=WatchTrace(told.on_request, told.on_watch),
         )
-        pods = PodWatch(connection, (namespace,), told.on_pod, told.on_watch, told.on_gap)
+        pods = PodWatch(
+            connection, (namespace,), told.pods, lambda: 0.0, lambda _: None, told.on_watch, told.list_runners
+        )
         running = [asyncio.create_task(each.run()) for each in (watch, pods)]
         try:
             yield told

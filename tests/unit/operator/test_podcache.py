@@ -81,19 +81,47 @@ def test_a_list_removes_what_the_watch_has_missed() -> None:
     assert cache.of(KEY) == ()
 
 
-def test_after_a_gap_of_the_watch_a_slice_is_torn_until_a_list_that_began_later() -> None:
+def test_what_is_not_among_all_pods_is_gone_unless_something_was_heard_of_it_since() -> None:
+    cache = PodCache()
+    for uid, name in (("there", "reports-0"), ("gone", "reports-1"), ("heard-of", "reports-2")):
+        body = version(1, uid=uid)
+        body["metadata"]["name"] = name
+        shown(cache, "ADDED", body)
+    known = cache.known(None)
+    newer = version(2, uid="heard-of")
+    newer["metadata"]["name"] = "reports-2"
+    shown(cache, "MODIFIED", newer)
+    came = version(3, uid="came")
+    came["metadata"]["name"] = "reports-3"
+    shown(cache, "ADDED", came)
+    assert cache.retain(None, known, {"there"}) == {KEY}
+    assert {pod.uid for pod in cache.of(KEY)} == {"there", "heard-of", "came"}
+    assert [one.uid for one in cache.vanished(KEY)] == ["gone"]
+    assert cache.retain(None, cache.known(None), {"there", "heard-of", "came"}) == set()
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     cache = PodCache()
     shown(cache, "ADDED", version(1))
-    assert not cache.torn(KEY)
-    cache.watch_had_a_gap()
-    assert cache.torn(KEY)
-    known = cache.list_begins(KEY)
-    cache.watch_had_a_gap()
-    cache.replace(KEY, [version(1)], known, NOW)
-    assert cache.torn(KEY)
-    cache.replace(KEY, [], cache.list_begins(KEY), NOW)
-    assert not cache.torn(KEY)
+    assert cache.known("elsewhere") == {}
+    assert cache.retain("elsewhere", cache.known("elsewhere"), set()) == set()
+    assert len(cache.of(KEY)) == 1
+    assert not cache.is_whole(KEY)
+    cache.retain(KEY.namespace, cache.known(KEY.namespace), {"pod-uid"})
+    assert cache.is_whole(KEY)
+    assert not cache.is_whole(Key("third", "reports"))
+
+
+def test_a_pod_whose_deletion_was_seen_is_not_brought_back_by_an_answer_from_before() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    shown(cache, "DELETED", version(2))
+    cache.put(KEY, version(1), NOW + 1)
     assert cache.of(KEY) == ()
+    another = version(3, uid="another")
+    shown(cache, "ADDED", another, NOW + 3600)
+    shown(cache, "DELETED", another, NOW + 3600)
+    assert cache._deleted == {KEY: {"another": NOW + 3600}}  # what is long ago is not kept
 
 
 def test_a_slow_list_undoes_nothing_that_the_watch_has_shown_since() -> None:

@@ -69,6 +69,7 @@ class OperatorProcess:
         self._watch_runner("ADDED", server.runner)
         for pod in server.pods.values():
             self._watch_pod("ADDED", pod)
+        self._deliver(self._all_known, {})
         self._task = asyncio.get_running_loop().create_task(self._queue.run())
 
     def kill(self) -> None:
@@ -106,6 +107,9 @@ class OperatorProcess:
     def _pod_event(self, event: Json) -> None:
         if not self._task.done() and self._pods.apply_event(event, self._run.now()):
             self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
+
+    def _all_known(self, _: Json) -> None:
+        self._pods.retain(None, {}, set())
 
     def _runner_event(self, event: Json) -> None:
         if not self._task.done() and (key := self._runners.apply_event(event)):
