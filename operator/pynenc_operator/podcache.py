@@ -128,12 +128,10 @@ class PodCache:
             self._vanished.get(key, {}).pop(uid, None)
 
     def forget(self, key: Key) -> None:
-        """Drop a runner that is gone."""
-        caches: tuple[dict[Key, Any], ...] = (*(self._pods, self._starts, self._deleted, self._vanished),)
-        for pod in self.of(key):
-            self._runner_of.pop(pod.uid, None)
-        for by_key in caches:
-            by_key.pop(key, None)
+        """Drop what is remembered of a runner that is gone, or not known yet: its pods stay for as long as they are."""
+        memories: tuple[dict[Key, Any], ...] = (self._starts, self._deleted, self._vanished)
+        for memory in memories:
+            memory.pop(key, None)
 
     def take_start(self, key: Key) -> float | None:
         """The slowest start seen since the last call: seconds from a pod's creation to its first report."""
@@ -146,15 +144,14 @@ class PodCache:
 
     def _take(self, key: Key, new: WorkerPod, now: float, older_than: str | None = None) -> bool:
         """Take a view in, unless a newer one is known; resource versions grow with each write."""
-        pods = self._pods.setdefault(key, {})
-        old = pods.get(new.name)
+        old = self._pods.get(key, {}).get(new.name)
         outdated = old is not None and old.resource_version == older_than
         if old is not None and not outdated and int(new.resource_version) <= int(old.resource_version):
             return False
         self.settle(key, [new.uid])
         if old is not None and old.uid != new.uid:
             self._drop(key, old)
-        pods[new.name] = new
+        self._pods.setdefault(key, {})[new.name] = new
         self._runner_of[new.uid] = key
         if old is not None and old.uid == new.uid and old.status is None and new.status is not None:
             self._starts[key] = max(self._starts.get(key, 0.0), now - new.created)
@@ -167,6 +164,8 @@ class PodCache:
         if known is None or known.uid != last.uid:
             return False
         del pods[last.name]
+        if not pods:
+            del self._pods[key]
         self._runner_of.pop(last.uid, None)
         if last.owns and not last.recovered_by:
             self._vanished.setdefault(key, {})[last.uid] = Vanished(last.uid, last.owner_uid, last.container_ended)

@@ -8,7 +8,6 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -16,13 +15,11 @@ import pytest
 from pynenc_operator.arrivals import CHECK_SECONDS
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.brokerclients import BrokerClients
-from pynenc_operator.conditions import rfc3339
 from pynenc_operator.kube import Kube
 from pynenc_operator.kube_call import DRY_RUN, Call
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache
-from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import opened
 from tests.integration.operator.operator_process import Operator
@@ -187,16 +184,6 @@ def create(cluster: HalfCluster, namespace: str, names: list[str], redis: RedisS
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(items))
 
 
-def say(api: Api, pod: str, state: str) -> None:
-    """Play a worker that is idle, or active with one thread, and its kubelet."""
-    notes = {contract.WORKER_STATE: state, contract.WORKER_STATE_SINCE: rfc3339(time.time())}
-    notes[contract.ACTIVE_INVOCATIONS] = str(int(state == contract.WorkerState.ACTIVE))
-    container = {"name": "worker", "state": {"running": {}}, "ready": True, "restartCount": 0, "image": "x"}
-    status = {"phase": "Running", "containerStatuses": [{**container, "imageID": ""}]}
-    code, _ = api.ask("PATCH", f"{api.pods}/{pod}/status", {"metadata": {"annotations": notes}, "status": status})
-    assert code == HTTPStatus.OK
-
-
 def test_runners_whose_pods_work_rest_too_and_a_report_is_one_look_and_one_write(
     operator: Operator, api: Api, crd_installed: HalfCluster, redis: RedisServer
 ) -> None:
@@ -204,14 +191,14 @@ def test_runners_whose_pods_work_rest_too_and_a_report_is_one_look_and_one_write
     create(crd_installed, operator.namespace, names, redis, minReplicas=1)
     operator.until("each has its pod", lambda: len(api.ask("GET", api.pods)[1]["items"]) == len(names))
     for name in names:
-        say(api, f"{name}-0", "active")
+        api.say(f"{name}-0", "active")
     operator.until("all are Ready", lambda: all(api.ready(name).get("status") == "True" for name in names))
     costs = Costs(operator, redis)
     costs.until_at_rest(len(names))
 
     costs.since()
     for name in names:
-        say(api, f"{name}-0", "idle")
+        api.say(f"{name}-0", "idle")
     time.sleep(3)
     cost = costs.since()
     print(cost)

@@ -100,6 +100,18 @@ def test_what_is_not_among_all_pods_is_gone_unless_something_was_heard_of_it_sin
     assert cache.retain(None, cache.known(None), {"there", "heard-of", "came"}) == set()
 
 
+def test_pods_stay_known_until_they_are_gone_whether_their_runner_is_known_or_not() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    cache.forget(KEY)  # a look before the runner was shown
+    assert len(cache.of(KEY)) == 1
+    assert shown(cache, "MODIFIED", version(2, uid="another")) == KEY  # of the same name: it takes the place
+    assert [pod.uid for pod in cache.of(KEY)] == ["another"]
+    assert shown(cache, "DELETED", version(3, uid="another")) == KEY
+    cache.forget(KEY)
+    assert not any((cache._pods, cache._runner_of, cache._vanished, cache._deleted, cache._starts))
+
+
 def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
     cache = PodCache()
     shown(cache, "ADDED", version(1))
