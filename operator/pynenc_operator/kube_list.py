@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from pynenc_operator.kube_call import Query, read
@@ -11,7 +12,6 @@ from pynenc_operator.kube_errors import KubeError
 type Json = dict[str, Any]
 
 LIST_LIMIT: Final = 500  # objects in one answer: about 2 MB of pods
-_EXPIRED: Final = 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ async def pages(
         try:
             answer = await connection.request(read(resource, path, namespace, None, page, verb="list"))
         except KubeError as error:
-            if error.status != _EXPIRED or not token:
+            if error.status != HTTPStatus.GONE or not token:
                 raise
             # The pages took longer than the server keeps old state: all over again, in one piece.
             limit, token, first = 0, "", True

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -29,7 +30,6 @@ type Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 PODS: Final = "pods"
-_GONE: Final = 410
 # Until it is begun again, by how often nothing has come of it in a row.
 _PAUSES: Final = (0.1, 1.0, 1.0, 2.0, 3.0, 5.0)
 _AT_A_TIME: Final = 20  # events that are taken in before others get their turn on the event loop
@@ -82,7 +82,7 @@ class PodWatch:
         failures = 0
         while True:
             try:
-                if not place.version:
+                if not place.version or time.monotonic() - place.listed_at >= watchtrace.SERVER_SECONDS:
                     await self._list(place)
                 failed = not await self._watch(place)
             except KubeError as error:
@@ -105,7 +105,7 @@ class PodWatch:
                     await asyncio.sleep(0)
         for key in self._pods.retain(place.namespace, known, there):
             self._tell(key)
-        place.version = version
+        place.version, place.listed_at = version, time.monotonic()
         place.listed.set()
 
     def _tell(self, key: Key | None) -> None:
@@ -115,8 +115,8 @@ class PodWatch:
     async def _watch(self, place: "_Place") -> int:
         """Take in changes until the watch ends; how often anything came.
 
-        One that was broken off goes on from where it was, unless the server has forgotten that. After one that lasted
-        to its end all is listed again: what might have been missed does not stay for ever.
+        The next one goes on from where it was, unless the server has forgotten that, or the list is old: what might
+        have been missed does not stay for ever, however often watches are broken off.
         """
         began = time.monotonic()
         self._on_watch(PODS, restarted=watchtrace.broken_off(place.begun, began))
@@ -124,7 +124,7 @@ class PodWatch:
         try:
             answer = await self._connection.watch(place.call, watchtrace.SILENT_SECONDS)
         except KubeError as error:
-            if error.status == _GONE:
+            if error.status == HTTPStatus.GONE:
                 place.version = ""
             raise
         came = 0
@@ -138,9 +138,6 @@ class PodWatch:
                     await asyncio.sleep(0)
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:  # TimeoutError is an OSError
             log.info("the watch of worker pods has broken off: %s", type(error).__name__)
-        else:
-            if not watchtrace.broken_off(began, time.monotonic()):
-                place.version = ""
         finally:
             answer.close()
         return came
@@ -149,7 +146,7 @@ class PodWatch:
         kind, body = event["type"], event["object"]
         if kind == "ERROR":  # the last that comes: 410 Gone mostly, as what has changed since is forgotten
             place.version = ""
-            if body.get("code") != _GONE:
+            if body.get("code") != HTTPStatus.GONE:
                 raise refusal(place.call, body.get("code", 0), {}, body)
             return
         place.version = body["metadata"]["resourceVersion"]
@@ -165,6 +162,7 @@ class _Place:
         self.path = path_of(CORE, namespace, PODS)
         self.version = ""  # none: it has to be listed
         self.listed = asyncio.Event()
+        self.listed_at = 0.0
         self.begun: float | None = None
 
     @property

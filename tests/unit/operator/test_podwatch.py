@@ -177,9 +177,7 @@ async def test_of_what_the_server_has_forgotten_a_list_tells(server: Server, gon
     assert set(server.changed[3:]) == {KEY, Key("shop", "mails")}
 
 
-async def test_after_a_watch_that_lasted_to_its_end_all_is_listed(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_when_the_list_is_old_all_is_listed_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchtrace, "SERVER_SECONDS", 0.001)
     server.lists = [
         {"items": [pod("a", 3), pod("b", 4)], "metadata": {"resourceVersion": "5"}},
