@@ -1,6 +1,7 @@
 """From 0 to a thousand pods: how many are made a second, beside a bare client on the same API server."""
 
 import asyncio
+import json
 import time
 
 from benchmarks import keda, kwok, ours
@@ -100,11 +101,13 @@ async def _create(of: Json, count: int) -> None:
 
 
 def runner(pool: Pool) -> Json:
-    """A runner that is not on the cluster, to build pods of."""
+    """A runner that is not on the cluster, with the defaults that the API server would give it, to build pods of."""
     body = ours.runner("bare", "bare")
-    body["metadata"] |= {"namespace": pool.namespace, "uid": "none"}
     body["spec"]["template"] = {"spec": {**kwok.PLACED, "serviceAccountName": "default"}}
-    return body
+    found: Json = json.loads(
+        pool.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", input=json.dumps(body))
+    )
+    return found
 
 
 def until_made(audit: Audit, namespace: str, count: int) -> list[float]:

@@ -66,14 +66,16 @@ def measure(run: Run) -> None:
 def by_us(run: Run, make: Pools, size: Size) -> None:
     """Windows with and without reports, in turn."""
     fleet = Fleet(make.make("ours", NOBODY), size.pods)
-    fleet.grow(run, size.runners)
-    time.sleep(idle.SETTLING)
-    for number in range(size.tries):
-        for name, rate in {RESTING: 0.0, OURS: REPORTS}.items():
-            found = fleet.window(size.seconds, rate)
-            run.results.add(name, number=number, **found)
-            run.say(f"{name}: {found}")
-    fleet.end()
+    try:
+        fleet.grow(run, size.runners)
+        time.sleep(idle.SETTLING)
+        for number in range(size.tries):
+            for name, rate in {RESTING: 0.0, OURS: REPORTS}.items():
+                found = fleet.window(size.seconds, rate)
+                run.results.add(name, number=number, **found)
+                run.say(f"{name}: {found}")
+    finally:
+        fleet.end()
 
 
 class Fleet:
@@ -115,7 +117,7 @@ class Fleet:
         return {
             **found,
             "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
-            "event to decision p99": late("reconcile_latency_seconds", "event"),
+            "event to decision p99": late("decision_latency_seconds", "event"),
             "looks a second": round(looks / seconds, 1),
             "looks a read": round(looks / max(1, counts), 1),
         }

@@ -51,13 +51,15 @@ def bursts(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
 def fleets(run: Run, make: Pools, sizes: tuple[int, ...]) -> None:
     """Runners whose workers report, as many times as often as there are more of them."""
     growing = fleet.Fleet(make.make(FLEET, fleet.NOBODY), PODS)
-    for size in sizes:
-        growing.grow(run, size)
-        time.sleep(idle.SETTLING)
-        for number in range(tries(run)):
-            rate = fleet.REPORTS * size / max(sizes)
-            add(run, FLEET, number, size, growing.window(window(run), rate))
-    growing.end()
+    try:
+        for size in sizes:
+            growing.grow(run, size)
+            time.sleep(idle.SETTLING)
+            for number in range(tries(run)):
+                rate = fleet.REPORTS * size / max(sizes)
+                add(run, FLEET, number, size, growing.window(window(run), rate))
+    finally:
+        growing.end()
 
 
 def rests(run: Run, sizes: tuple[int, ...]) -> None:

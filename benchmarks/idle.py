@@ -28,6 +28,7 @@ WHOLE = ((DEFAULT, 1), (DEFAULT, 100), (TUNED, 100), (DEFAULT, 1000))
 SHORT, SHORT_WINDOW = ((DEFAULT, 1), (TUNED, 20)), 20.0
 SETTLING = 20.0  # seconds after the last object is known
 LEASES = "leases"
+AT_A_TIME = 50
 BUDGET = 1.1  # requests a second at rest: the Lease's renewals (one in 2 s) and what is left for watches and a resync
 
 
@@ -91,9 +92,10 @@ def their_side(make: Pools, peer: keda.Keda, size: int, tuning: Tuning) -> Side:
 
 
 def create(pool: Pool, objects: list[Json]) -> None:
-    """Make them all by one command."""
-    listed = {"apiVersion": "v1", "kind": "List", "items": objects}
-    kubectl("create", "-n", pool.namespace, "-f", "-", input=json.dumps(listed))
+    """Make them all, some at a time: each command has two minutes."""
+    for begin in range(0, len(objects), AT_A_TIME):
+        listed = {"apiVersion": "v1", "kind": "List", "items": objects[begin : begin + AT_A_TIME]}
+        kubectl("create", "-n", pool.namespace, "-f", "-", input=json.dumps(listed))
 
 
 def known(pool: Pool, kind: str, condition: str) -> int:

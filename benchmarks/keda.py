@@ -28,7 +28,8 @@ USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 PROGRAM = ON_DEMAND["keda"]
 LEASE, LETS_GO_WITHIN = "operator.keda.sh", 180.0
 EXTERNAL_METRICS = "/apis/external.metrics.k8s.io/v1beta1"
-METRICS_PORT, HEALTH_PORT, SERVICE_PORT, ADAPTER_PORT = 38080, 38081, 39666, 36443
+# None of those that connections to elsewhere are given.
+METRICS_PORT, HEALTH_PORT, ADAPTERS_METRICS_PORT, SERVICE_PORT, ADAPTER_PORT = 28080, 28081, 28082, 29666, 26443
 SETTINGS: Json = {
     "version": PROGRAM.version,
     "kube-api-qps": 20,
@@ -96,7 +97,8 @@ class Keda:
         )
         self._run(
             "adapter",
-            *(f"--bind-address={NODE.ip}", f"--secure-port={ADAPTER_PORT}", f"--cert-dir={adapter}", "--port=38082"),
+            *(f"--bind-address={NODE.ip}", f"--secure-port={ADAPTER_PORT}", f"--cert-dir={adapter}"),
+            f"--port={ADAPTERS_METRICS_PORT}",
             *(f"--tls-cert-file={server[0]}", f"--tls-private-key-file={server[1]}"),
             *(f"--metrics-service-address=127.0.0.1:{SERVICE_PORT}", "--zap-log-level=error"),
             *(f"--{kind}-kubeconfig={access}" for kind in ("lister", "authentication", "authorization")),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks import setups
 from benchmarks.modules import folder_of
 from tests.cluster.paths import ClusterPaths
 from tests.cluster.programs import ON_DEMAND, command
@@ -57,9 +58,8 @@ def nodes(count: int, pods: int) -> Iterator[None]:
 
 
 def delete_pods(namespace: str, selector: str) -> None:
-    """Delete many pods by one request, and wait until they are gone."""
-    chosen = f"labelSelector={selector.replace('=', '%3D').replace('/', '%2F')}"
-    kubectl("delete", "--raw", f"/api/v1/namespaces/{namespace}/pods?{chosen}")
+    """Delete many pods and wait until they are gone."""
+    setups.delete_pods(namespace, selector)
     wait_until(lambda: not get("pods", "-n", namespace, "-l", selector)["items"], "kwok lets the pods go", 300)
 
 

@@ -33,9 +33,10 @@ from pynenc_operator.metrics import OperatorMetrics
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod
+from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
-from pynenc_operator.resync import resync
+from pynenc_operator.resync import Resync
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.specfields import SpecInvalid
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 
 # Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
 WORKERS: Final = 64
+LISTED_SECONDS: Final = 10.0  # for which looks wait until all pods are known; then each runner's are listed
 DEBOUNCE_SECONDS: Final = 0.2  # events come in bursts: the first is looked at at once, the others together
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
@@ -134,17 +136,6 @@ class App:
             self._clock.now,
         )
         pods, runners = PodCache(), RunnerCache()
-        reconciler = Reconciler(
-            kube=kube,
-            depths=depths,
-            access=Access(kube, self._config.worker_cluster_role),
-            build_pod=partial(build_worker_pod, relaxed_x509=self._config.relaxed_x509),
-            pods=pods,
-            runners=runners,
-            now=self._clock.now,
-            resync_seconds=settings.RESYNC_SECONDS,
-            instance=self._config.identity,
-        )
 
         async def look(key: Key) -> float | None:
             began = time.monotonic()
@@ -156,35 +147,57 @@ class App:
             self._metrics.reconciled(None, time.monotonic() - began)
             return pause
 
-        gap = asyncio.Event()
         queue = self._queue = WorkQueue(
-            look, workers=WORKERS, expected=(KubeError, SpecInvalid), on_work=self._metrics.worked
+            look,
+            workers=WORKERS,
+            expected=(KubeError, SpecInvalid),
+            on_begin=self._metrics.begun,
+            on_decision=self._metrics.decided,
         )
+        reconciler = Reconciler(
+            kube=kube,
+            depths=depths,
+            access=Access(kube, self._config.worker_cluster_role),
+            build_pod=partial(build_worker_pod, relaxed_x509=self._config.relaxed_x509),
+            pods=pods,
+            runners=runners,
+            now=self._clock.now,
+            resync_seconds=settings.RESYNC_SECONDS,
+            instance=self._config.identity,
+            on_decision=queue.decided,
+        )
+        namespaces = self._config.watch_namespaces
+        resync = Resync(kube, namespaces, runners, queue)
         self._table = reconciler.table
         self._metrics.queued.set_function(lambda: queue.depth)
 
-        def pod_changed(event: Json) -> None:
-            if key := pods.apply_event(event, self._clock.now()):
-                queue.add_soon(key, DEBOUNCE_SECONDS)
+        def runner_changed(event: Json) -> None:
+            if key := runners.apply_event(event):
+                queue.add(key)
 
         watch = Watch(
             login=self._connection.login,
-            on_runner=lambda event: queue.add(runners.apply_event(event)),
-            on_pod=pod_changed,
-            namespaces=self._config.watch_namespaces,
+            on_runner=runner_changed,
+            namespaces=namespaces,
             relaxed_x509=self._config.relaxed_x509,
             trace=WatchTrace(
                 self._metrics.requested,
                 self._metrics.watching,
-                on_gap=partial(loop.call_soon_threadsafe, gap.set),
+                on_gap=partial(loop.call_soon_threadsafe, resync.gap.set),
             ),
+        )
+        soon = partial(queue.add_soon, apart=DEBOUNCE_SECONDS)
+        pod_watch = PodWatch(
+            self._connection, namespaces, pods, self._clock.now, soon, self._metrics.watching, resync.list
         )
         await self._definition_served(kube)
         with contextlib.closing(source):
             async with asyncio.TaskGroup() as group:
+                group.create_task(pod_watch.run())
+                await pod_watch.listed(LISTED_SECONDS)
                 group.create_task(watch.run())
                 group.create_task(queue.run())
-                group.create_task(resync(kube, self._config.watch_namespaces, pods, runners, queue, gap))
+                group.create_task(resync.run())
 
     async def _definition_served(self, kube: Kube) -> None:
         """Wait until the resource is served: kopf looks for it once, at its start."""

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import aiohttp
 import kopf
 
-from pynenc_operator import labels
+from pynenc_operator import labels, watchtrace
 from pynenc_operator.kube_connection import Login
 from pynenc_operator.watchtrace import WatchTrace
 
@@ -23,8 +23,6 @@ type OnEvent = Callable[[Json], None]
 
 log = logging.getLogger(__name__)
 
-# The API server sends a bookmark every minute or so: a watch that brings nothing for longer is begun again.
-SILENT_SECONDS: Final = 70.0
 IDLE_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 15.0
 _LOGIN_SECONDS: Final = 30.0
@@ -35,14 +33,13 @@ class WatchEndedError(Exception):
 
 
 class Watch:
-    """Watches runners and worker pods while `run` runs; events arrive in the loop that called it."""
+    """Watches runners while `run` runs; events arrive in the loop that called it."""
 
     def __init__(
         self,
         *,
         login: Callable[[], Awaitable[Login]],
         on_runner: OnEvent,
-        on_pod: OnEvent,
         namespaces: Collection[str],
         relaxed_x509: bool,
         trace: WatchTrace,
@@ -50,7 +47,6 @@ class Watch:
         """`namespaces`: none means all."""
         self._login = login
         self._on_runner = on_runner
-        self._on_pod = on_pod
         self._namespaces = namespaces
         self._relaxed_x509 = relaxed_x509
         self._trace = trace
@@ -99,10 +95,6 @@ class Watch:
         @kopf.on.event(labels.GROUP, labels.VERSION, labels.PLURAL, registry=registry)
         async def runner_changed(event: Any, **_: object) -> None:  # noqa: ANN401
             loop.call_soon_threadsafe(self._on_runner, event)
-
-        @kopf.on.event("", "v1", "pods", registry=registry)
-        async def worker_changed(event: Any, **_: object) -> None:  # noqa: ANN401
-            loop.call_soon_threadsafe(self._on_pod, event)
 
         return registry
 
@@ -156,10 +148,9 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no watching of definitions and namespaces: fewer rights
     settings.posting.enabled = False
-    settings.watching.label_selectors["pods"] = labels.ALL_WORKERS
     settings.watching.chunk_size = 500
-    settings.watching.server_timeout = 300  # a clean reconnect now and then
-    settings.watching.inactivity_timeout = SILENT_SECONDS
+    settings.watching.server_timeout = watchtrace.SERVER_SECONDS
+    settings.watching.inactivity_timeout = watchtrace.SILENT_SECONDS
     settings.watching.connect_timeout = 5
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = (1, 1, 2, 3, 5)

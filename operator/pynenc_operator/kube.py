@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from pynenc_operator import labels
-from pynenc_operator.kube_call import DRY_RUN, Call, Repeat
+from pynenc_operator.kube_call import CORE, DRY_RUN, Call, Query, Repeat, path_of, read
 from pynenc_operator.kube_connection import DEADLINE_SECONDS, Connection
 from pynenc_operator.kube_errors import (
     AlreadyExists,
@@ -20,6 +20,7 @@ from pynenc_operator.kube_errors import (
     OutdatedDefinition,
     Unavailable,
 )
+from pynenc_operator.kube_list import pages
 
 __all__ = [
     "AlreadyExists",
@@ -34,17 +35,13 @@ __all__ = [
 ]
 
 type Json = dict[str, Any]
-type Query = tuple[tuple[str, str], ...]
 
-LIST_LIMIT: Final = 500  # objects in one answer: about 3 MB of pods
-_EXPIRED: Final = 410
 _MERGE: Final = "application/merge-patch+json"
 _STRICT: Final = (("fieldValidation", "Strict"),)
 _RUNNERS: Final = f"/apis/{labels.GROUP}/{labels.VERSION}"
 _EVENTS: Final = "/apis/events.k8s.io/v1"
 _LEASES: Final = "/apis/coordination.k8s.io/v1"
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
-_CORE: Final = "/api/v1"
 
 
 class Kube:
@@ -59,15 +56,15 @@ class Kube:
 
     async def list_pods(self, namespace: str, label_selector: str) -> list[Json]:
         """All pods that match, as they are now: no resourceVersion, so the answer is never a cached one."""
-        return await self._list("pods", _CORE, namespace, (("labelSelector", label_selector),))
+        return await self._list("pods", CORE, namespace, (("labelSelector", label_selector),))
 
     async def get_pod(self, namespace: str, name: str) -> Json:
         """One pod."""
-        return await self._get("pods", _CORE, namespace, name)
+        return await self._get("pods", CORE, namespace, name)
 
     async def create_pod(self, namespace: str, body: Json, *, dry_run: bool = False) -> Json:
         """Create a pod, or with `dry_run` only hear what admission and validation think of it."""
-        return await self._create("pods", _CORE, namespace, body, query=(DRY_RUN,) if dry_run else ())
+        return await self._create("pods", CORE, namespace, body, query=(DRY_RUN,) if dry_run else ())
 
     async def delete_pod(
         self, namespace: str, name: str, uid: str, resource_version: str, grace: int | None = None
@@ -76,7 +73,7 @@ class Kube:
         body: Json = {"preconditions": {"uid": uid, "resourceVersion": resource_version}}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
-        return await self._write("delete", "DELETE", "pods", _CORE, namespace, name, body, repeat=Repeat.ONCE)
+        return await self._write("delete", "DELETE", "pods", CORE, namespace, name, body, repeat=Repeat.ONCE)
 
     async def patch_pod_annotations(
         self, namespace: str, name: str, resource_version: str, annotations: Mapping[str, str | None]
@@ -86,7 +83,7 @@ class Kube:
         By way of `pods/status`, which keeps metadata and leaves the spec alone: that is all the right it takes.
         """
         body = {"metadata": {"resourceVersion": resource_version, "annotations": dict(annotations)}}
-        return await self._patch("pods/status", _CORE, namespace, name, body)
+        return await self._patch("pods/status", CORE, namespace, name, body)
 
     async def list_runners(self, namespace: str | None) -> list[Json]:
         """All MultiThreadRunners of a namespace, or of all."""
@@ -112,15 +109,15 @@ class Kube:
 
     async def get_secret(self, namespace: str, name: str) -> Json:
         """One Secret; `data` is base64."""
-        return await self._get("secrets", _CORE, namespace, name)
+        return await self._get("secrets", CORE, namespace, name)
 
     async def get_service_account(self, namespace: str, name: str) -> Json:
         """One ServiceAccount."""
-        return await self._get("serviceaccounts", _CORE, namespace, name)
+        return await self._get("serviceaccounts", CORE, namespace, name)
 
     async def create_service_account(self, namespace: str, body: Json) -> Json:
         """Create a ServiceAccount."""
-        return await self._create("serviceaccounts", _CORE, namespace, body)
+        return await self._create("serviceaccounts", CORE, namespace, body)
 
     async def get_role_binding(self, namespace: str, name: str) -> Json:
         """One RoleBinding."""
@@ -150,35 +147,22 @@ class Kube:
 
     async def served(self, group: str, version: str) -> set[str]:
         """The resources of an API group that the server offers at present: empty while it knows none of it."""
-        groups = await self._connection.request(_read("groups", "/apis", None, None))
+        groups = await self._connection.request(read("groups", "/apis", None, None))
         if all(offered["name"] != group for offered in groups["groups"]):
             return set()
-        offers = await self._connection.request(_read("groups", f"/apis/{group}/{version}", None, group))
+        offers = await self._connection.request(read("groups", f"/apis/{group}/{version}", None, group))
         return {offer["name"] for offer in offers["resources"]}
 
     async def _list(self, resource: str, api: str, namespace: str | None, query: Query = ()) -> list[Json]:
-        path = _path(api, namespace, resource)
         found: list[Json] = []
-        limit, token = LIST_LIMIT, ""
-        while True:
-            page = (*query, *((("limit", str(limit)),) if limit else ()), *((("continue", token),) if token else ()))
-            try:
-                answer = await self._connection.request(_read(resource, path, namespace, None, page, verb="list"))
-            except KubeError as error:
-                if error.status != _EXPIRED or not token:
-                    raise
-                # The pages took longer than the server keeps old state: all over again, in one piece.
-                found, limit, token = [], 0, ""
-                continue
-            found += answer["items"]
-            token = answer["metadata"].get("continue", "")
-            if not token:
-                return found
+        async for page in pages(self._connection, resource, path_of(api, namespace, resource), namespace, query):
+            found = page.items if page.first else found + page.items
+        return found
 
     async def _get(
         self, resource: str, api: str, namespace: str, name: str, deadline: float = DEADLINE_SECONDS
     ) -> Json:
-        call = _read(resource, _path(api, namespace, resource, name), namespace, name)
+        call = read(resource, path_of(api, namespace, resource, name), namespace, name)
         return await self._connection.request(call, deadline)
 
     async def _create(
@@ -192,12 +176,12 @@ class Kube:
         deadline: float = DEADLINE_SECONDS,
     ) -> Json:
         name = body["metadata"].get("name")
-        call = Call("create", "POST", resource, _path(api, namespace, resource), namespace, name, query, body)
+        call = Call("create", "POST", resource, path_of(api, namespace, resource), namespace, name, query, body)
         return await self._send(call, deadline)
 
     async def _patch(self, resource: str, api: str, namespace: str, name: str, body: Json, query: Query = ()) -> Json:
         kind, _, subresource = resource.partition("/")
-        path = _path(api, namespace, kind, name, subresource)
+        path = path_of(api, namespace, kind, name, subresource)
         return await self._send(
             Call("patch", "PATCH", resource, path, namespace, name, query, body, _MERGE, Repeat.ONCE), DEADLINE_SECONDS
         )
@@ -215,7 +199,7 @@ class Kube:
         repeat: Repeat,
         deadline: float = DEADLINE_SECONDS,
     ) -> Json:
-        path = _path(api, namespace, resource, name)
+        path = path_of(api, namespace, resource, name)
         return await self._send(Call(verb, method, resource, path, namespace, name, body=body, repeat=repeat), deadline)
 
     async def _send(self, call: Call, deadline: float) -> Json:
@@ -227,20 +211,3 @@ class Kube:
     def _must_lead(self, call: Call) -> None:
         if not self._may_write():
             raise call.without_answer("NotLeading", "this replica has lost the leadership; the leader will do it")
-
-
-def _path(api: str, namespace: str | None, resource: str, name: str = "", subresource: str = "") -> str:
-    parts = [api, *(("namespaces", namespace) if namespace else ()), resource, name, subresource]
-    return "/".join(part for part in parts if part)
-
-
-def _read(
-    resource: str,
-    path: str,
-    namespace: str | None,
-    name: str | None,
-    query: Query = (),
-    *,
-    verb: str = "get",
-) -> Call:
-    return Call(verb, "GET", resource, path, namespace, name, query, repeat=Repeat.READ)

@@ -9,7 +9,9 @@ from typing import Any, Final
 from pynenc_operator.kube_errors import Invalid, Unavailable
 
 type Json = dict[str, Any]
+type Query = tuple[tuple[str, str], ...]
 
+CORE: Final = "/api/v1"
 _READS: Final = frozenset({"get", "list"})
 _PODS: Final = frozenset({"pods", "pods/status"})
 DRY_RUN: Final = ("dryRun", "All")
@@ -56,3 +58,16 @@ class Call:
         return Unavailable(
             message, verb=self.verb, resource=self.resource, reason=reason, namespace=self.namespace, name=self.name
         )
+
+
+def path_of(api: str, namespace: str | None, resource: str, name: str = "", subresource: str = "") -> str:
+    """The path of an object or, without a name, of a collection; without a namespace that of all namespaces."""
+    parts = [api, *(("namespaces", namespace) if namespace else ()), resource, name, subresource]
+    return "/".join(part for part in parts if part)
+
+
+def read(
+    resource: str, path: str, namespace: str | None, name: str | None, query: Query = (), *, verb: str = "get"
+) -> Call:
+    """A request that changes nothing."""
+    return Call(verb, "GET", resource, path, namespace, name, query, repeat=Repeat.READ)

@@ -6,11 +6,10 @@ list and refuse fields newer than themselves. The only module that imports `kube
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,8 +19,9 @@ from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from pynenc_operator.clock import Clock
+from pynenc_operator.kube_answer import parse, refusal
 from pynenc_operator.kube_call import Call, Repeat
-from pynenc_operator.kube_errors import KubeError, from_answer
+from pynenc_operator.kube_errors import KubeError
 from pynenc_operator.writewindow import WriteWindow
 
 type Json = dict[str, Any]
@@ -35,6 +35,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.2
 _UNAUTHORIZED: Final = 401
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
+_REDIRECTION: Final = 300
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -127,36 +128,57 @@ class Connection:
         with contextlib.suppress(ConfigurationError):  # the refusal is what there is to tell
             self._configuration.api_key.update((await _load_configuration()).api_key)
 
-    async def _attempt(self, call: Call, timeout: float) -> Json:  # noqa: ASYNC109 - aiohttp's, with its parts
-        sent = self.clock.monotonic()
-        code = "none"
+    async def watch(self, call: Call, silent: float) -> aiohttp.ClientResponse:
+        """Send a watch; its answer, to be read as it comes, and closed. It breaks when nothing comes for `silent` s.
+
+        :raises KubeError: it was refused, or could not be sent
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silent)
         try:
+            with self._accounted(call, silent) as account:
+                answer = await self._open(call, limits)
+                account.code = str(answer.status)
+                if answer.status >= _REDIRECTION:
+                    raise refusal(call, answer.status, answer.headers, parse(await answer.read()))
+                response: aiohttp.ClientResponse = answer.response
+                return response
+        except KubeError as error:
+            if error.status == _UNAUTHORIZED:
+                await self._read_token_again()
+            raise
+
+    async def _attempt(self, call: Call, timeout: float) -> Json:  # noqa: ASYNC109 - aiohttp's, with its parts
+        with self._accounted(call, timeout) as account:
             answer = await self._send(call, timeout)
             received = self.clock.monotonic()
-            code = str(answer.status)
-            self.clock.observe(answer.headers.get("Date"), sent, received)
-            body = _parse(answer.data)
-            if answer.status < 300:
-                return body
-            raise from_answer(
-                answer.status,
-                body,
-                verb=call.verb,
-                resource=call.resource,
-                namespace=call.namespace,
-                name=call.name,
-                retry_after=_seconds(answer.headers.get("Retry-After")),
-            )
+            account.code = str(answer.status)
+            self.clock.observe(answer.headers.get("Date"), account.sent, received)
+            body = parse(answer.data)
+            if answer.status >= _REDIRECTION:
+                raise refusal(call, answer.status, answer.headers, body)
+            return body
+
+    @contextlib.contextmanager
+    def _accounted(self, call: Call, patience: float) -> Iterator["_Account"]:
+        """Tell of a request, and turn what kept it from being answered into a KubeError."""
+        account = _Account(self.clock.monotonic())
+        try:
+            yield account
         except TimeoutError as error:
-            code = "timeout"
-            raise call.without_answer("Timeout", f"no answer within {timeout:.1f} s") from error
+            account.code = "timeout"
+            raise call.without_answer("Timeout", f"no answer within {patience:.1f} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
-            code = "connection"
+            account.code = "connection"
             raise call.without_answer(type(error).__name__, str(error)) from error
         finally:
-            self._on_request(call.verb, call.resource, code, self.clock.monotonic() - sent)
+            self._on_request(call.verb, call.resource, account.code, self.clock.monotonic() - account.sent)
 
     async def _send(self, call: Call, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - untyped in the client
+        answer = await self._open(call, aiohttp.ClientTimeout(total=max(timeout, 0.001), sock_connect=_CONNECT_SECONDS))
+        await answer.read()
+        return answer
+
+    async def _open(self, call: Call, limits: aiohttp.ClientTimeout) -> Any:  # noqa: ANN401 - untyped in the client
         method, url, headers, body, _ = await self._client.param_serialize(
             method=call.method,
             resource_path=call.path,
@@ -165,10 +187,15 @@ class Connection:
             body=call.body,
             auth_settings=["BearerToken"],
         )
-        limits = aiohttp.ClientTimeout(total=max(timeout, 0.001), sock_connect=_CONNECT_SECONDS)
-        answer = await self._client.call_api(method, url, headers, body, _request_timeout=limits)
-        await answer.read()  # type: ignore[no-untyped-call]
-        return answer
+        return await self._client.call_api(method, url, headers, body, _request_timeout=limits)
+
+
+@dataclass(slots=True)
+class _Account:
+    """When a request was sent, and what came of it."""
+
+    sent: float
+    code: str = "none"
 
 
 def _may_repeat(call: Call, error: KubeError, attempt: int) -> bool:
@@ -198,19 +225,3 @@ async def _load_configuration() -> Configuration:
     except kube_config.ConfigException as error:
         raise ConfigurationError(f"the way to the Kubernetes API can't be read: {error}") from error
     return configuration
-
-
-def _parse(data: bytes) -> Json:
-    """The object of an answer; a proxy's page in its place is cut short into a message."""
-    try:
-        body = json.loads(data)
-    except ValueError:
-        body = None
-    return body if isinstance(body, dict) else {"message": data[:200].decode(errors="replace")}
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None

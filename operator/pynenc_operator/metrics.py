@@ -25,9 +25,9 @@ FAMILIES: Final = {
             REQUEST_SECONDS,
         ),
         Family(
-            "reconcile_latency_seconds",
+            "decision_latency_seconds",
             _H,
-            "From when a runner was due to the end of its look; cause: event, or interval.",
+            "From when a runner was due until it was known what to do; cause: event, or interval.",
             ("cause",),
             REQUEST_SECONDS,
         ),
@@ -83,7 +83,7 @@ class OperatorMetrics:
         self.leader = gauge("leader")
         self.queued = gauge("workqueue_depth")
         self._queue_seconds = histogram("workqueue_queue_duration_seconds")
-        self._latency = histogram("reconcile_latency_seconds")
+        self._decision_seconds = histogram("decision_latency_seconds")
         self._reconciles = counter("reconciles")
         self._reconcile_errors = counter("reconcile_errors")
         self._reconcile_seconds = histogram("reconcile_duration_seconds")
@@ -120,10 +120,13 @@ class OperatorMetrics:
             self._reconcile_errors.labels(type(error).__name__).inc()
         self._reconcile_seconds.observe(seconds)
 
-    def worked(self, cause: str, waited: float, took: float) -> None:
-        """Take in how long a runner waited for its look once it was due, and until its end."""
-        self._queue_seconds.labels(cause).observe(waited)
-        self._latency.labels(cause).observe(took)
+    def begun(self, cause: str, seconds: float) -> None:
+        """Take in how long a runner waited for its look once it was due."""
+        self._queue_seconds.labels(cause).observe(seconds)
+
+    def decided(self, cause: str, seconds: float) -> None:
+        """Take in how long it took from then until it was known what to do."""
+        self._decision_seconds.labels(cause).observe(seconds)
 
     def lagged(self, seconds: float) -> None:
         """Take in how late the event loop was."""

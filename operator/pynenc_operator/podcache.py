@@ -1,19 +1,23 @@
 """What the watch has shown of runners and their pods: slim views, kept per runner.
 
-The cache only decides whether to look: a stale view costs a LIST, never a wrong deed. A LIST replaces
-a runner's slice, so that nothing that a watch has missed stays for ever. What both show counts by its
-resourceVersion, so that a slow answer does not undo what the watch has shown since.
+The cache only decides whether to look: a stale view costs a LIST, never a wrong deed. A LIST of one
+runner's pods replaces its slice, and one of all pods drops what is not in it, so that nothing that a
+watch has missed stays for ever. What is shown counts by its resourceVersion, so that a slow answer does
+not undo what the watch has shown since.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from pynenc_operator import labels
 from pynenc_operator.model import Key, WorkerPod
 from pynenc_operator.resource import parse_pod
 
 type Json = dict[str, Any]
+
+# No answer is waited for that long.
+_ON_THEIR_WAY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,8 @@ class PodCache:
         self._pods: dict[Key, dict[str, WorkerPod]] = {}
         self._runner_of: dict[str, Key] = {}  # by the pod's uid
         self._starts: dict[Key, float] = {}
-        self._deleted: dict[Key, set[str]] = {}  # since the last LIST began
-        self._gaps = 0  # of the watch
-        self._gaps_before: dict[Key, tuple[int, int]] = {}  # the last LIST that came, and the one that began last
+        self._deleted: dict[Key, dict[str, float]] = {}  # uids, and when the watch has said so
+        self._listed: set[str | None] = set()  # namespaces, or None for all
         self._vanished: dict[Key, dict[str, Vanished]] = {}
 
     def of(self, key: Key) -> tuple[WorkerPod, ...]:
@@ -49,7 +52,7 @@ class PodCache:
         key = Key(body["metadata"]["namespace"], runner) if runner else None
         before = self._runner_of.get(new.uid)
         if before and before != key:  # somebody has changed its labels: to that runner it is gone
-            self._deleted.setdefault(before, set()).add(new.uid)
+            self._note_deleted(before, new.uid, now)
             self._drop(before, self._pods[before][new.name])
             if key and event.get("type") != "DELETED":
                 self._take(key, new, now)  # the runner that the label names sees it at its next look
@@ -59,7 +62,7 @@ class PodCache:
         old = self._pods.get(key, {}).get(new.name)
         if event.get("type") == "DELETED":
             if old is not None:
-                self._deleted.setdefault(key, set()).add(new.uid)
+                self._note_deleted(key, new.uid, now)
             return key if self._drop(key, new) else None
         if not self._take(key, new, now):
             return None
@@ -69,21 +72,35 @@ class PodCache:
     def put(self, key: Key, pod: Json, now: float) -> None:
         """Take in a pod as an answer to a write shows it, before the watch does."""
         view = parse_pod(pod)
-        if view.uid not in self._deleted.get(key, set()):
+        if view.uid not in self._deleted.get(key, {}):
             self._take(key, view, now)
 
-    def watch_had_a_gap(self) -> None:
-        """Deletions may have been missed: every runner's slice is torn until a LIST has replaced it."""
-        self._gaps += 1
+    def is_whole(self, key: Key) -> bool:
+        """Whether all pods have been listed once, so that what is not known is not there."""
+        return None in self._listed or key.namespace in self._listed
 
-    def torn(self, key: Key) -> bool:
-        """Whether pods may be shown that are gone, of which the watch will not tell."""
-        return self._gaps_before.get(key, (0, 0))[0] < self._gaps
+    def known(self, namespace: str | None) -> dict[str, str]:
+        """Uids and versions of all pods known now, of one namespace or of all: what `retain` needs of before a LIST."""
+        keys = [key for key in self._pods if namespace in (None, key.namespace)]
+        return {pod.uid: pod.resource_version for key in keys for pod in self.of(key)}
+
+    def retain(self, namespace: str | None, known: dict[str, str], listed: set[str]) -> set[Key]:
+        """Drop pods that were known before all were listed, are not among them, and of which nothing was heard since.
+
+        Returns their runners. `listed`: uids.
+        """
+        self._listed.add(namespace)
+        changed: set[Key] = set()
+        for uid in known.keys() - listed:
+            key = self._runner_of.get(uid)
+            pod = next((pod for pod in self.of(key) if pod.uid == uid), None) if key else None
+            if key and pod and pod.resource_version == known[uid]:
+                self._drop(key, pod)
+                changed.add(key)
+        return changed
 
     def list_begins(self, key: Key) -> dict[str, str]:
         """Uids and versions of the pods known now: what `replace` needs to tell what came while the LIST was made."""
-        self._deleted.pop(key, None)
-        self._gaps_before[key] = (self._gaps_before.get(key, (0, 0))[0], self._gaps)
         return {pod.uid: pod.resource_version for pod in self.of(key)}
 
     def replace(self, key: Key, pods: Iterable[Json], known: dict[str, str], now: float) -> None:
@@ -91,10 +108,8 @@ class PodCache:
 
         A view from before is replaced whatever its version: after a restored backup of etcd they begin lower again.
         """
-        begun = self._gaps_before.get(key, (0, 0))[1]
-        self._gaps_before[key] = (begun, begun)
         listed = [parse_pod(pod) for pod in pods]
-        deleted = self._deleted.get(key, set())
+        deleted = self._deleted.get(key, {})
         there = {view.uid for view in listed}
         for view in self.of(key):
             if view.uid in known and view.uid not in there:
@@ -113,30 +128,30 @@ class PodCache:
             self._vanished.get(key, {}).pop(uid, None)
 
     def forget(self, key: Key) -> None:
-        """Drop a runner that is gone."""
-        caches: tuple[dict[Key, Any], ...] = (
-            *(self._pods, self._starts, self._deleted, self._vanished, self._gaps_before),
-        )
-        for pod in self.of(key):
-            self._runner_of.pop(pod.uid, None)
-        for by_key in caches:
-            by_key.pop(key, None)
+        """Drop what is remembered of a runner that is gone, or not known yet: its pods stay for as long as they are."""
+        memories: tuple[dict[Key, Any], ...] = (self._starts, self._deleted, self._vanished)
+        for memory in memories:
+            memory.pop(key, None)
 
     def take_start(self, key: Key) -> float | None:
         """The slowest start seen since the last call: seconds from a pod's creation to its first report."""
         return self._starts.pop(key, None)
 
+    def _note_deleted(self, key: Key, uid: str, now: float) -> None:
+        """Remember it for as long as an answer from before may be on its way."""
+        recent = {one: at for one, at in self._deleted.get(key, {}).items() if now - at < _ON_THEIR_WAY_SECONDS}
+        self._deleted[key] = recent | {uid: now}
+
     def _take(self, key: Key, new: WorkerPod, now: float, older_than: str | None = None) -> bool:
         """Take a view in, unless a newer one is known; resource versions grow with each write."""
-        pods = self._pods.setdefault(key, {})
-        old = pods.get(new.name)
+        old = self._pods.get(key, {}).get(new.name)
         outdated = old is not None and old.resource_version == older_than
         if old is not None and not outdated and int(new.resource_version) <= int(old.resource_version):
             return False
         self.settle(key, [new.uid])
         if old is not None and old.uid != new.uid:
             self._drop(key, old)
-        pods[new.name] = new
+        self._pods.setdefault(key, {})[new.name] = new
         self._runner_of[new.uid] = key
         if old is not None and old.uid == new.uid and old.status is None and new.status is not None:
             self._starts[key] = max(self._starts.get(key, 0.0), now - new.created)
@@ -149,6 +164,8 @@ class PodCache:
         if known is None or known.uid != last.uid:
             return False
         del pods[last.name]
+        if not pods:
+            del self._pods[key]
         self._runner_of.pop(last.uid, None)
         if last.owns and not last.recovered_by:
             self._vanished.setdefault(key, {})[last.uid] = Vanished(last.uid, last.owner_uid, last.container_ended)
@@ -162,15 +179,16 @@ class RunnerCache:
         self._runners: dict[Key, Json] = {}
         self.specs_seen = 0  # how many that were new, or other than before: by their author or by the definition
 
-    def apply_event(self, event: Json) -> Key:
-        """Take a watch event in; the runner to look at."""
+    def apply_event(self, event: Json) -> Key | None:
+        """Take a watch event in; the runner to look at, or None where only its status is another: our own word."""
         body = event["object"]
         key = _key_of(body)
         if event.get("type") == "DELETED":
             self._runners.pop(key, None)
-        else:
-            self.put(body)
-        return key
+            return key
+        before = self._runners.get(key)
+        self.put(body)
+        return None if before and _wanted(before) == _wanted(self._runners[key]) else key
 
     def get(self, key: Key) -> Json | None:
         """The runner's object, or None if it is gone."""
@@ -205,3 +223,9 @@ class RunnerCache:
 
 def _key_of(runner: Json) -> Key:
     return Key(runner["metadata"]["namespace"], runner["metadata"]["name"])
+
+
+def _wanted(runner: Json) -> tuple[Any, ...]:
+    """What of a runner is not ours. The spec beside its generation: a changed definition shows another without one."""
+    meta = runner["metadata"]
+    return meta["uid"], meta.get("generation"), meta.get("deletionTimestamp"), runner["spec"]

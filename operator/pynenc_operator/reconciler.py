@@ -29,7 +29,7 @@ from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
-from pynenc_operator.rest import REST_SECONDS, at_rest
+from pynenc_operator.rest import rest_for
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -60,7 +60,7 @@ class _Memory:
 
 
 class Reconciler:
-    """Brings runners to what their spec, their queue and their pods call for."""
+    """Brings runners to what their spec, queue and pods call for; `on_decision` is told of each before it writes."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Reconciler:
         now: Callable[[], float],
         resync_seconds: float,
         instance: str,
+        on_decision: Callable[[Key], None] = lambda _key: None,
     ) -> None:
         self._kube = kube
         self._depths = depths
@@ -82,6 +83,7 @@ class Reconciler:
         self._runners = runners
         self._now = now
         self._resync_seconds = resync_seconds
+        self._on_decision = on_decision
         self._announcer = Announcer(kube, now, instance)
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
@@ -102,11 +104,12 @@ class Reconciler:
             return None  # its pods drain by their SIGTERM and go with it
         memory = self._memory.setdefault(key, _Memory())
         spec = await self._checked_spec(key, runner, memory)
-        if self._now() >= memory.resync_at or self._pods.torn(key) or service_account(runner["spec"]) != memory.account:
+        if self._now() >= memory.resync_at or service_account(runner["spec"]) != memory.account:
             memory.resync_at = self._now() + await self._resync(key, runner)
         self.table.begins(key, runner, self._now())
         verdict = await self._creation.check(key, runner, self._observer.places(key, runner))
         seen, decision, problem = await self._observer.observe(key, runner, spec)
+        self._on_decision(key)
         outcome, scaled = Outcome(), False
         if decision.acts and spec.mode is not Mode.SHADOW:
             await self._list(key)
@@ -127,10 +130,11 @@ class Reconciler:
             return AGAIN_SECONDS
         if outcome.more:
             return 0.0
-        unseen = self._pods.of(key) or self._pods.vanished(key)
-        if said and not unseen and at_rest(seen, decision, facts) and self._depths.will_tell(key):
-            return max(REST_SECONDS, float(spec.poll_interval_seconds))
-        return float(spec.poll_interval_seconds)
+        interval = float(spec.poll_interval_seconds)
+        unseen = len(self._pods.of(key)) > len(seen.pods) or self._pods.vanished(key)
+        if not said or unseen or not self._depths.will_tell(key):
+            return interval
+        return max(interval, rest_for(spec, seen, decision, facts, self._now()) or 0.0)
 
     async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
         """Go no further where the definition is older, or lets through what this version's would refuse.
@@ -152,12 +156,13 @@ class Reconciler:
         return memory.spec[1]
 
     async def _resync(self, key: Key, runner: Json) -> float:
-        """Read what is read without a cause: pods, the backend's Secret, the workers' rights. Seconds to the next time.
+        """Read what is read without a cause: the backend's Secret, the workers' rights. Seconds to the next time.
 
-        Without a LIST nothing is done for this runner; without rights its new pods take no work, but those that have
-        reported go on.
+        Without knowing its pods nothing is done for this runner; without rights its new pods take no work, but those
+        that have reported go on.
         """
-        await self._list(key)
+        if not self._pods.is_whole(key):
+            await self._list(key)
         self._depths.refresh(key)
         self._memory[key].name_taken = None
         self._memory[key].account = service_account(runner["spec"])
@@ -196,7 +201,7 @@ class Reconciler:
         *,
         scaled: bool,
     ) -> bool:
-        """Write the status if it says something new; whether it had nothing new to say."""
+        """Write the status if it says something new; whether it says all that there is to say."""
         now = self._now()
         report = Report(
             key=key,
@@ -233,6 +238,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
+            return True
         return False
 
     def _forget(self, key: Key) -> None:

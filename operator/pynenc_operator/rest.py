@@ -1,22 +1,44 @@
-"""Whether a runner is at rest: no pod, no work, and nothing that time alone would change. Pure."""
+"""Whether a runner is at rest: no work in its queue, and nothing that time alone would change soon. Pure.
+
+Its pods may be idle or active: what becomes of them and of the queue is told, by the watch and by the backend.
+"""
 
 from typing import Final
 
 from pynenc_operator.conditions import Facts
 from pynenc_operator.decision import Decision
-from pynenc_operator.model import Observation
+from pynenc_operator.model import Observation, WorkerPod
+from pynenc_operator.runnerspec import RunnerSpec
+from pynenc_worker.contract import WorkerState
 
 # How often such a runner is looked at whose backend tells of new work at once; the look is only for what it missed.
 REST_SECONDS: Final = 20.0
 
 
-def at_rest(seen: Observation, decision: Decision, facts: Facts) -> bool:
-    """Whether only news can change what is to be done for a runner."""
-    if seen.pods or seen.vanished or seen.depth is None or seen.depth.peak or seen.depth.count:
-        return False
-    if decision.acts or decision.desired or not facts.template_valid:
-        return False
+def rest_for(spec: RunnerSpec, seen: Observation, decision: Decision, facts: Facts, now: float) -> float | None:
+    """Seconds for which only news can change what is to be done for a runner; None where it is not at rest."""
+    if seen.vanished or seen.depth is None or seen.depth.peak or seen.depth.count:
+        return None
+    if decision.acts or decision.desired != len(seen.pods) or not facts.template_valid:
+        return None
     since = (seen.failures, seen.orphans, seen.broker_down_since, seen.not_consumed_since, seen.hang_suspected_at)
     problems = (facts.broker, facts.template, facts.name_taken, seen.recovery_since)
-    held = seen.creation_held or seen.quota_full
-    return not held and all(one is None for one in (*since, *problems))
+    if seen.creation_held or seen.quota_full or any(one is not None for one in (*since, *problems)):
+        return None
+    if not all(_is_settled(pod, seen.template) for pod in seen.pods):
+        return None
+    return _until_one_may_leave(spec, seen, now)
+
+
+def _is_settled(pod: WorkerPod, template: str) -> bool:
+    """Whether a pod takes work, or does some, and nothing is asked of it."""
+    if pod.terminating or pod.ended or pod.trouble or pod.template_hash != template or pod.drain_request or pod.recover:
+        return False
+    return pod.status is not None and pod.status.state in (WorkerState.IDLE, WorkerState.ACTIVE)
+
+
+def _until_one_may_leave(spec: RunnerSpec, seen: Observation, now: float) -> float:
+    """REST_SECONDS, or less where an idle timeout is over sooner; who is not asked to leave after it is kept anyway."""
+    idle_since = [pod.status.last_update for pod in seen.pods if pod.status and pod.status.state is WorkerState.IDLE]
+    left = [since + spec.idle_timeout_seconds - now for since in idle_since]
+    return min([REST_SECONDS, *(seconds for seconds in left if seconds >= 0)])

@@ -16,9 +16,11 @@ from yarl import URL
 from pynenc_operator import labels
 from pynenc_operator.kube_connection import RequestHook
 
-# The API server ends a watch at its time; one that ended earlier than this share of it was broken off.
+# The API server sends a bookmark every minute or so: a watch that brings nothing for longer is begun again.
+SILENT_SECONDS: Final = 70.0
+SERVER_SECONDS: Final = 300  # after which the API server ends a watch: a clean reconnect now and then
+# One that ended earlier than this share of its time was broken off.
 _ORDERLY_SHARE: Final = 0.9
-_WATCHED: Final = frozenset({"pods", labels.PLURAL})
 
 
 class WatchHook(Protocol):
@@ -26,6 +28,11 @@ class WatchHook(Protocol):
 
     def __call__(self, resource: str, *, restarted: bool) -> None:
         """`restarted`: the one before it did not last to its end."""
+
+
+def broken_off(begun: float | None, now: float) -> bool:
+    """Whether a watch that begins now takes the place of one that did not last to its end."""
+    return begun is not None and now - begun < _ORDERLY_SHARE * SERVER_SECONDS
 
 
 class WatchTrace:
@@ -62,8 +69,7 @@ class WatchTrace:
         context.verb, context.resource = what_is_asked(request.url)
         if context.verb == "watch":
             before = self._begun.get(request.url.path)
-            lasts = _ORDERLY_SHARE * float(request.url.query.get("timeoutSeconds", "0"))
-            self._on_watch(context.resource, restarted=before is not None and context.began - before < lasts)
+            self._on_watch(context.resource, restarted=broken_off(before, context.began))
             self._begun[request.url.path] = context.began
 
     async def _answered(
@@ -86,6 +92,6 @@ class WatchTrace:
 
 def what_is_asked(url: URL) -> tuple[str, str]:
     """Verb and resource, as RBAC calls them; what is no resource is asked for to find out what the server offers."""
-    if url.name not in _WATCHED:
+    if url.name != labels.PLURAL:
         return "get", "groups"
     return "watch" if url.query.get("watch") == "true" else "list", url.name

@@ -25,6 +25,8 @@ FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 # Keys come back in this many groups: each is a burst of work, which must not hold up what comes in between.
 STEPS_A_SECOND: Final = 10
+# Those that rest for this long, in one a second: there are few of them at a time, and alone each would be dearer.
+LONG_PAUSE_SECONDS: Final = 10.0
 # A key that is due by its interval goes before news again when it is overdue by this much: none starves.
 NEWS_AHEAD_SECONDS: Final = 1.0
 
@@ -38,8 +40,8 @@ class Cause(StrEnum):
 
 # Looks at a key; the seconds until it is due again, or None if only something new makes it due.
 type Work[K] = Callable[[K], Awaitable[float | None]]
-# Told of each look: why, the seconds from when it was due to its begin, and to its end.
-type WorkHook = Callable[[Cause, float, float], None]
+# Told of each look: why, and the seconds since it was due.
+type LookHook = Callable[[Cause, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,23 @@ class WorkQueue[K: Hashable]:
         *,
         workers: int,
         expected: type[Exception] | tuple[type[Exception], ...],
-        on_work: WorkHook = lambda _cause, _waited, _took: None,
+        on_begin: LookHook = lambda _cause, _seconds: None,
+        on_decision: LookHook = lambda _cause, _seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`expected`: errors that the outside causes; others are bugs, and logged with their traceback."""
+        """`expected`: errors that the outside causes; others are bugs, and logged with their traceback.
+
+        `on_begin` is told when a look begins, `on_decision` when the work says by `decided` that it knows what to do.
+        """
         self._work = work
         self._workers = workers
         self._expected = expected
-        self._on_work = on_work
+        self._on_begin = on_begin
+        self._on_decision = on_decision
         self._monotonic = monotonic
         self._news: DueKeys[K] = DueKeys()
         self._routine: DueKeys[K] = DueKeys()
-        self._busy: set[K] = set()
+        self._busy: dict[K, _Taken[K]] = {}
         self._begun: dict[K, float] = {}  # when the latest look at each began
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
@@ -78,7 +85,7 @@ class WorkQueue[K: Hashable]:
     def depth(self) -> int:
         """How many keys are due and not being looked at."""
         now = self._monotonic()
-        return len({key for keys in (self._news, self._routine) for key in keys.until(now)} - self._busy)
+        return len({key for keys in (self._news, self._routine) for key in keys.until(now)} - self._busy.keys())
 
     @property
     def overdue(self) -> float:
@@ -98,6 +105,11 @@ class WorkQueue[K: Hashable]:
         """Have a key looked at in `seconds` even if nothing happens, or sooner if it already is."""
         self._put(self._routine, key, seconds)
 
+    def decided(self, key: K) -> None:
+        """Tell of a key that is being looked at that it is known what to do about it; the rest may take its time."""
+        taken = self._busy[key]
+        self._on_decision(taken.cause, self._monotonic() - taken.due)
+
     async def run(self) -> None:
         """Work on keys until cancelled: one waits for what is due, and each look is a task of its own."""
         places = asyncio.Semaphore(self._workers)
@@ -108,10 +120,10 @@ class WorkQueue[K: Hashable]:
                 group.create_task(self._serve(taken, places))
 
     async def _serve(self, taken: _Taken[K], places: asyncio.Semaphore) -> None:
-        key, waited = taken.key, self._begun[taken.key] - taken.due
+        key = taken.key
+        self._on_begin(taken.cause, self._begun[key] - taken.due)
         pause = await self._attempt(key)
-        self._on_work(taken.cause, waited, self._monotonic() - taken.due)
-        self._busy.discard(key)
+        del self._busy[key]
         places.release()
         first = self._news.put_back(key), self._routine.put_back(key)
         if any(first):
@@ -136,13 +148,14 @@ class WorkQueue[K: Hashable]:
         return pause
 
     def _in_step(self, key: K, pause: float | None) -> float | None:
-        """The pause to the key's own tenth of a second: what is due together shares a round trip.
+        """The pause to the key's own tenth of a second, or the full one: what is due together shares a round trip.
 
         A pause of whole seconds leads from one to the next; the first one, to the nearest before.
         """
         if pause is None or pause < 1:
             return pause
-        now, step = self._monotonic(), crc32(repr(key).encode()) % STEPS_A_SECOND / STEPS_A_SECOND
+        steps = STEPS_A_SECOND if pause < LONG_PAUSE_SECONDS else 1
+        now, step = self._monotonic(), crc32(repr(key).encode()) % steps / steps
         return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
     async def _take(self) -> _Taken[K]:
@@ -153,7 +166,7 @@ class WorkQueue[K: Hashable]:
             if found is not None and found.due <= now:
                 self._news.drop(found.key)
                 self._routine.drop(found.key)
-                self._busy.add(found.key)
+                self._busy[found.key] = found
                 self._begun[found.key] = now
                 return found
             with contextlib.suppress(TimeoutError):

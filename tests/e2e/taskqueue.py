@@ -23,6 +23,8 @@ type Task = tuple[str, float, str]  # short, long or stray (see stray.py), secon
 
 APP_ID = "reports"
 ENDING = "e2e:ending"  # a Redis set: the names of tasks that may end, see usercode.WAITS
+# pynenc's runners call these by themselves and run them like any other; this project's workers never queue them.
+CORE_TASKS = ("pynenc.core_tasks.recover_pending_invocations", "pynenc.core_tasks.recover_running_invocations")
 _RETRY = Retry(ConstantBackoff(0.2), 5)  # of a story that breaks the connections of all
 # What a task goes through that is taken once and never given back.
 UNDISTURBED = ["registered", "pending", "running", "success"]
@@ -89,8 +91,9 @@ class TaskQueue:
         return [json.loads(line) for line in self._redis.lrange("demo:executions", 0, -1)]
 
     def succeeded(self) -> int:
-        """How many tasks have succeeded, from the index that pynenc's Redis plugin keeps."""
-        return int(self._redis.scard(f"__pynenc__:{APP_ID}:orchestrator:status:success"))
+        """How many tasks have succeeded, pynenc's own left out, from the indexes that its Redis plugin keeps."""
+        index = f"__pynenc__:{APP_ID}:orchestrator"
+        return len(self._redis.sdiff([f"{index}:status:success", *(f"{index}:task:{name}" for name in CORE_TASKS)]))
 
     def unfinished(self) -> int:
         """How many invocations stand as taken or running."""

@@ -61,11 +61,15 @@ class Reporter(threading.Thread):
         self._podinfo_missing = False
         self._observe: Callable[[], Observation] | None = None
         self._recovery: Recovery | None = None
+        self._on_heard_of: Callable[[], None] = lambda: None
 
-    def attach(self, observe: Callable[[], Observation], recovery: Recovery) -> None:
-        """Say whom to look at; before `start`."""
+    def attach(
+        self, observe: Callable[[], Observation], recovery: Recovery, *, on_heard_of: Callable[[], None]
+    ) -> None:
+        """Say whom to look at, and who waits for the first report to be accepted; before `start`."""
         self._observe = observe
         self._recovery = recovery
+        self._on_heard_of = on_heard_of
 
     def wake(self) -> None:
         """Something changed: look now. Not from a signal handler."""
@@ -149,9 +153,11 @@ class Reporter(threading.Thread):
                 log.info("the pod is being deleted, and the signal was missed: draining, then leaving")
                 self._drain.stop("the pod is being deleted")
             with self._accepted:
-                self._told = (report, offset)
+                first, self._told = self._told is None, (report, offset)
                 self._told_recovered = frozenset(recovered.split())
                 self._accepted.notify_all()
+            if first:
+                self._on_heard_of()
 
     def _refused(self, error: ApiRefusedError) -> None:
         self._failed("refused", str(error), 0.0)

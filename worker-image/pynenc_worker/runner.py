@@ -67,7 +67,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         self._metrics = metrics
         self._may_take = may_take
         self._on_change = on_change
-        self._wake = threading.Event()
+        self.wake = threading.Event()  # set: the loop goes round at once
         self._outage = outage
         self._started = 0
         self._taking = False
@@ -216,16 +216,16 @@ class DrainableThreadRunner(WaitingThreadRunner):
 
     def _thread_ended(self) -> None:
         self._last_ended = time.monotonic()
-        self._wake.set()
+        self.wake.set()
         self._on_change()
 
     def _pause(self, seconds: float) -> None:
         """Wait, but see a signal soon: its handler sets no event, which it could meet locked."""
         end = time.monotonic() + seconds
-        while not self._wake.wait(min(LOOP_PAUSE_SECONDS, max(0.0, end - time.monotonic()))):
+        while not self.wake.wait(min(LOOP_PAUSE_SECONDS, max(0.0, end - time.monotonic()))):
             if time.monotonic() >= end or (self._drain.stopping and not self.threads):
                 return
-        self._wake.clear()
+        self.wake.clear()
 
     # Trouble.
 

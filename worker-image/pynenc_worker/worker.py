@@ -1,5 +1,6 @@
 """The parts of a worker put together, and the order of its life."""
 
+import gc
 import sys
 from collections.abc import Mapping, MutableMapping
 from functools import partial
@@ -61,6 +62,7 @@ def run(environ: MutableMapping[str, str]) -> int:
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
+    gc.enable()
     return _work(app, index, config, metrics)
 
 
@@ -162,7 +164,7 @@ def _work(app: Pynenc, index: InvocationIndex, config: WorkerConfig, metrics: Wo
     atomic = AtomicService(app, context, drain, recovery)
     atomic.install()
     runner.chores = [index.round_over, recovery.step, atomic.step]
-    reporter.attach(runner.observe, recovery)
+    reporter.attach(runner.observe, recovery, on_heard_of=runner.wake.set)
     heartbeat = Heartbeat(app, index, runner, drain, metrics)
     runner.install_signal_handlers()
     reporter.start()

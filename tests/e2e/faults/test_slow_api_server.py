@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pynenc_operator.handlers import SILENT_SECONDS
+from pynenc_operator.watchtrace import SILENT_SECONDS
 from pynenc_worker import contract
 from tests.e2e import usercode
 from tests.e2e.faults.api_proxy import ApiProxy

@@ -3,9 +3,13 @@
 import http.client
 import json
 import ssl
+import time
+from http import HTTPStatus
 from typing import Any
 
 from pynenc_operator import labels
+from pynenc_operator.conditions import rfc3339
+from pynenc_worker import contract
 from tests.cluster.half_cluster import HalfCluster
 
 type Json = dict[str, Any]
@@ -32,6 +36,15 @@ class Api:
 
     def close(self) -> None:
         self._connection.close()
+
+    def say(self, pod: str, state: str) -> None:
+        """Play a worker that is idle, or active with one thread, and its kubelet."""
+        notes = {contract.WORKER_STATE: state, contract.WORKER_STATE_SINCE: rfc3339(time.time())}
+        notes[contract.ACTIVE_INVOCATIONS] = str(int(state == contract.WorkerState.ACTIVE))
+        container = {"name": "worker", "state": {"running": {}}, "ready": True, "restartCount": 0, "image": "x"}
+        status = {"phase": "Running", "containerStatuses": [{**container, "imageID": ""}]}
+        code, _ = self.ask("PATCH", f"{self.pods}/{pod}/status", {"metadata": {"annotations": notes}, "status": status})
+        assert code == HTTPStatus.OK
 
     def runner(self, name: str) -> Json:
         return self.ask("GET", f"{self.runners}/{name}")[1]

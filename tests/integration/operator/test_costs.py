@@ -155,35 +155,68 @@ class Costs:
         told["reads"] = self._redis.reads()
         return told + Counter({name: calls for name, calls in self._redis.calls().items() if name != "info"})
 
+    def until_at_rest(self, runners: int) -> None:
+        """Wait until each is looked at every 20 s only, and see that this is all that it costs."""
+
+        def at_rest() -> bool:
+            time.sleep(4)
+            return self.since()["looks"] <= runners / 2
+
+        self._operator.until("all are at rest", at_rest)
+        self.since()
+        began = time.monotonic()
+        time.sleep(24)
+        cost = self.since()
+        took = time.monotonic() - began
+        assert runners <= cost["looks"] <= (took / 19 + 1) * runners
+        checks = took / CHECK_SECONDS + 2
+        assert cost["reads"] <= cost["looks"] + checks + 5  # those of asking are in it
+        assert cost["exec"] <= cost["looks"]
+        counting = ("srandmember", "llen", "lindex", "zcard", "zrange")
+        assert max(cost[name] for name in counting) <= cost["looks"]  # a look is one count
+        assert cost["exists"] <= checks  # whether Redis is there still
+        assert cost.keys() == {"looks", "reads", "multi", "exec", "exists", *counting}  # nothing of the API server
+
+
+def create(cluster: HalfCluster, namespace: str, names: list[str], redis: RedisServer, **spec: Any) -> None:
+    """Many runners on one Redis, each of an app of its own."""
+    mine = [json.loads(manifest(name, appId=name, backend={"redis": {"url": redis.url}}, **spec)) for name in names]
+    items = {"apiVersion": "v1", "kind": "List", "items": mine}
+    cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(items))
+
+
+def test_runners_whose_pods_work_rest_too_and_a_report_is_one_look_and_one_write(
+    operator: Operator, api: Api, crd_installed: HalfCluster, redis: RedisServer
+) -> None:
+    names = [f"runner-{number}" for number in range(RUNNERS // 3)]
+    create(crd_installed, operator.namespace, names, redis, minReplicas=1)
+    operator.until("each has its pod", lambda: len(api.ask("GET", api.pods)[1]["items"]) == len(names))
+    for name in names:
+        api.say(f"{name}-0", "active")
+    operator.until("all are Ready", lambda: all(api.ready(name).get("status") == "True" for name in names))
+    costs = Costs(operator, redis)
+    costs.until_at_rest(len(names))
+
+    costs.since()
+    for name in names:
+        api.say(f"{name}-0", "idle")
+    time.sleep(3)
+    cost = costs.since()
+    print(cost)
+    written = 'code="200",resource="multithreadrunners/status",verb="patch"'
+    assert cost[written] == len(names)
+    assert {what for what in cost if what.startswith("code=")} == {written}
+    assert len(names) <= cost["looks"] <= 2 * len(names)  # what is due anyway in that time is in it
+
 
 def test_many_runners_at_rest_and_while_work_waits(
     operator: Operator, api: Api, crd_installed: HalfCluster, redis: RedisServer
 ) -> None:
     names = [f"runner-{number}" for number in range(RUNNERS)]
-    mine = [json.loads(manifest(name, appId=name, backend={"redis": {"url": redis.url}})) for name in names]
-    items = {"apiVersion": "v1", "kind": "List", "items": mine}
-    crd_installed.kubectl("create", "-n", operator.namespace, "-f", "-", input=json.dumps(items))
+    create(crd_installed, operator.namespace, names, redis)
     operator.until("all are Ready", lambda: all(api.ready(name).get("status") == "True" for name in names))
     costs = Costs(operator, redis)
-
-    def at_rest() -> bool:
-        time.sleep(4)
-        return costs.since()["looks"] <= RUNNERS / 2  # each is looked at every 20 s
-
-    operator.until("all are at rest", at_rest)
-    costs.since()
-    began = time.monotonic()
-    time.sleep(24)
-    cost = costs.since()
-    took = time.monotonic() - began
-    assert RUNNERS <= cost["looks"] <= (took / 19 + 1) * RUNNERS
-    checks = took / CHECK_SECONDS + 2
-    assert cost["reads"] <= cost["looks"] + checks + 5  # those of asking are in it
-    assert cost["exec"] <= cost["looks"]
-    counting = ("srandmember", "llen", "lindex", "zcard", "zrange")
-    assert max(cost[name] for name in counting) <= cost["looks"]  # a look is one count
-    assert cost["exists"] <= checks  # whether Redis is there still
-    assert cost.keys() == {"looks", "reads", "multi", "exec", "exists", *counting}  # nothing at all of the API server
+    costs.until_at_rest(RUNNERS)
 
     # Work that nobody may take: they are looked at every second, and each look is one count.
     for name in names:

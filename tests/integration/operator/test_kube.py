@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from pynenc_operator import kube as kube_module
-from pynenc_operator import kube_connection, labels
+from pynenc_operator import kube_connection, kube_list, labels
 from pynenc_operator.clock import Clock
 from pynenc_operator.events import event
 from pynenc_operator.kube import (
@@ -39,7 +38,7 @@ def version(pod: Json) -> str:
 async def test_a_list_has_what_the_selector_chooses_and_all_of_it(
     kube: Kube, namespace: str, create_worker: CreateWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kube_module, "LIST_LIMIT", 2)
+    monkeypatch.setattr(kube_list, "LIST_LIMIT", 2)
     for number in range(5):
         await create_worker(f"reports-{number}")
     other = worker_pod("other")

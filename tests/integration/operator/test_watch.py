@@ -1,7 +1,6 @@
 """The watch of a real API server, as metrics tell of it."""
 
 import asyncio
-import contextlib
 import gc
 import json
 import time
@@ -12,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from pynenc_operator import handlers, labels
+from pynenc_operator import labels, watchtrace
 from pynenc_operator.clock import Clock
 from pynenc_operator.handlers import Watch
 from pynenc_operator.kube_connection import Connection
+from pynenc_operator.model import Key
+from pynenc_operator.podcache import PodCache
+from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.watchtrace import WatchTrace
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import worker_pod
@@ -34,7 +36,7 @@ class Watched:
         self.proxy = proxy
         self.begun: Counter[tuple[str, bool]] = Counter()  # by resource, and whether it was begun again
         self.requests: Counter[tuple[str, str, str]] = Counter()
-        self.seen: list[str] = []
+        self.pods = PodCache()
         self._cluster = cluster
         self._namespace = namespace
 
@@ -43,6 +45,9 @@ class Watched:
 
     def on_watch(self, resource: str, *, restarted: bool) -> None:
         self.begun[resource, restarted] += 1
+
+    async def list_runners(self) -> None:
+        raise AssertionError("nothing that was missed is to be listed here")
 
     async def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:
         ends = time.monotonic() + within
@@ -59,7 +64,8 @@ class Watched:
     async def until_a_new_pod_is_seen(self, name: str, within: float = WITHIN) -> None:
         pod = json.dumps(worker_pod(name))
         await asyncio.to_thread(self._cluster.kubectl, "create", "-n", self._namespace, "-f", "-", input=pod)
-        await self.until(f"the pod {name}", lambda: name in self.seen, within)
+        key = Key(self._namespace, "reports")
+        await self.until(f"the pod {name}", lambda: name in {pod.name for pod in self.pods.of(key)}, within)
 
 
 @pytest.fixture
@@ -71,25 +77,27 @@ async def watched(
 ) -> AsyncIterator[Watched]:
     async with proxy_to(crd_installed) as proxy:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig_through(crd_installed, proxy, tmp_path)))
-        connection = await Connection.open(Clock(), lambda *_: None)
         told = Watched(crd_installed, proxy, namespace)
+        connection = await Connection.open(Clock(), told.on_request)
         watch = Watch(
             login=connection.login,
             on_runner=lambda _: None,
-            on_pod=lambda event: told.seen.append(event["object"]["metadata"]["name"]),
             namespaces=(namespace,),
             relaxed_x509=False,
             trace=WatchTrace(told.on_request, told.on_watch),
         )
-        running = asyncio.create_task(watch.run())
+        pods = PodWatch(
+            connection, (namespace,), told.pods, lambda: 0.0, lambda _: None, told.on_watch, told.list_runners
+        )
+        running = [asyncio.create_task(each.run()) for each in (watch, pods)]
         try:
             yield told
         finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await connection.close()
-            del watch, running
+            del watch, pods, running, task
             with warnings.catch_warnings(action="ignore", category=ResourceWarning):
                 gc.collect()  # kopf leaves its streams to the garbage collector: not in the midst of another test
 
@@ -106,10 +114,10 @@ async def test_a_watch_that_is_broken_off_goes_on_and_is_counted(watched: Watche
 
 
 # As the chart starts it, but for the patience with a silent watch.
-PROGRAM = "from pynenc_operator import __main__, handlers; handlers.SILENT_SECONDS = {}; __main__.main()"
+PROGRAM = "from pynenc_operator import __main__, watchtrace; watchtrace.SILENT_SECONDS = {}; __main__.main()"
 
 
-@pytest.mark.parametrize("silent", [8.0, pytest.param(handlers.SILENT_SECONDS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("silent", [8.0, pytest.param(watchtrace.SILENT_SECONDS, marks=pytest.mark.slow)])
 async def test_a_watch_on_which_nothing_comes_any_more_is_noticed_and_the_operator_goes_on(
     silent: float, crd_installed: HalfCluster, namespace: str, tmp_path: Path
 ) -> None:

@@ -14,7 +14,8 @@ def test_the_operator_counts_what_it_does() -> None:
     metrics.reconciled(None, 0.1)
     metrics.reconciled(Unavailable("m", verb="list", resource="pods"), 0.1)
     metrics.lagged(0.3)
-    metrics.worked("event", 0.02, 0.3)
+    metrics.begun("event", 0.02)
+    metrics.decided("event", 0.3)
     text = generate_latest(metrics.registry).decode()
     assert 'pynenc_operator_kube_api_requests_total{code="201",resource="pods",verb="create"} 1.0' in text
     assert 'pynenc_operator_broker_polls_total{backend="redis",result="Answered"} 1.0' in text
@@ -22,8 +23,8 @@ def test_the_operator_counts_what_it_does() -> None:
     assert 'pynenc_operator_reconciles_total{result="error"} 1.0' in text
     assert 'pynenc_operator_reconcile_errors_total{reason="Unavailable"} 1.0' in text
     assert 'pynenc_operator_workqueue_queue_duration_seconds_bucket{cause="event",le="0.025"} 1.0' in text
-    assert 'pynenc_operator_reconcile_latency_seconds_bucket{cause="event",le="0.25"} 0.0' in text
-    assert 'pynenc_operator_reconcile_latency_seconds_bucket{cause="event",le="0.5"} 1.0' in text
+    assert 'pynenc_operator_decision_latency_seconds_bucket{cause="event",le="0.25"} 0.0' in text
+    assert 'pynenc_operator_decision_latency_seconds_bucket{cause="event",le="0.5"} 1.0' in text
     assert 'pynenc_operator_event_loop_lag_seconds_bucket{le="0.25"} 0.0' in text
     assert 'pynenc_operator_event_loop_lag_seconds_bucket{le="0.5"} 1.0' in text
 

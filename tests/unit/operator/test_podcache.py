@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache, RunnerCache, Vanished
 from tests.unit.operator.resources import pod, runner
@@ -79,19 +81,59 @@ def test_a_list_removes_what_the_watch_has_missed() -> None:
     assert cache.of(KEY) == ()
 
 
-def test_after_a_gap_of_the_watch_a_slice_is_torn_until_a_list_that_began_later() -> None:
+def test_what_is_not_among_all_pods_is_gone_unless_something_was_heard_of_it_since() -> None:
+    cache = PodCache()
+    for uid, name in (("there", "reports-0"), ("gone", "reports-1"), ("heard-of", "reports-2")):
+        body = version(1, uid=uid)
+        body["metadata"]["name"] = name
+        shown(cache, "ADDED", body)
+    known = cache.known(None)
+    newer = version(2, uid="heard-of")
+    newer["metadata"]["name"] = "reports-2"
+    shown(cache, "MODIFIED", newer)
+    came = version(3, uid="came")
+    came["metadata"]["name"] = "reports-3"
+    shown(cache, "ADDED", came)
+    assert cache.retain(None, known, {"there"}) == {KEY}
+    assert {pod.uid for pod in cache.of(KEY)} == {"there", "heard-of", "came"}
+    assert [one.uid for one in cache.vanished(KEY)] == ["gone"]
+    assert cache.retain(None, cache.known(None), {"there", "heard-of", "came"}) == set()
+
+
+def test_pods_stay_known_until_they_are_gone_whether_their_runner_is_known_or_not() -> None:
     cache = PodCache()
     shown(cache, "ADDED", version(1))
-    assert not cache.torn(KEY)
-    cache.watch_had_a_gap()
-    assert cache.torn(KEY)
-    known = cache.list_begins(KEY)
-    cache.watch_had_a_gap()
-    cache.replace(KEY, [version(1)], known, NOW)
-    assert cache.torn(KEY)
-    cache.replace(KEY, [], cache.list_begins(KEY), NOW)
-    assert not cache.torn(KEY)
+    cache.forget(KEY)  # a look before the runner was shown
+    assert len(cache.of(KEY)) == 1
+    assert shown(cache, "MODIFIED", version(2, uid="another")) == KEY  # of the same name: it takes the place
+    assert [pod.uid for pod in cache.of(KEY)] == ["another"]
+    assert shown(cache, "DELETED", version(3, uid="another")) == KEY
+    cache.forget(KEY)
+    assert not any((cache._pods, cache._runner_of, cache._vanished, cache._deleted, cache._starts))
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    assert cache.known("elsewhere") == {}
+    assert cache.retain("elsewhere", cache.known("elsewhere"), set()) == set()
+    assert len(cache.of(KEY)) == 1
+    assert not cache.is_whole(KEY)
+    cache.retain(KEY.namespace, cache.known(KEY.namespace), {"pod-uid"})
+    assert cache.is_whole(KEY)
+    assert not cache.is_whole(Key("third", "reports"))
+
+
+def test_a_pod_whose_deletion_was_seen_is_not_brought_back_by_an_answer_from_before() -> None:
+    cache = PodCache()
+    shown(cache, "ADDED", version(1))
+    shown(cache, "DELETED", version(2))
+    cache.put(KEY, version(1), NOW + 1)
     assert cache.of(KEY) == ()
+    another = version(3, uid="another")
+    shown(cache, "ADDED", another, NOW + 3600)
+    shown(cache, "DELETED", another, NOW + 3600)
+    assert cache._deleted == {KEY: {"another": NOW + 3600}}  # what is long ago is not kept
 
 
 def test_a_slow_list_undoes_nothing_that_the_watch_has_shown_since() -> None:
@@ -178,3 +220,31 @@ def test_an_older_event_does_not_undo_a_runners_status() -> None:
     cache.put(newer)
     cache.apply_event({"type": "MODIFIED", "object": older})
     assert cache.get(KEY) == newer
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"status": {"replicas": 1}}, None),  # our own write, or one that the next look undoes
+        ({"metadata": {"generation": 2}}, KEY),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, KEY),
+        ({"metadata": {"uid": "another"}}, KEY),
+        ({"spec": {"app": "x"}}, KEY),  # without a new generation: the definition has changed
+        ({"metadata": {"resourceVersion": "9", "generation": 2}}, None),  # older than what is known
+    ],
+)
+def test_a_runner_is_looked_at_when_what_is_wanted_of_it_has_changed(
+    change: dict[str, Any], expected: Key | None
+) -> None:
+    cache = RunnerCache()
+    before = runner()
+    before["metadata"] |= {"resourceVersion": "10", "generation": 1}
+    assert cache.apply_event({"type": "ADDED", "object": before}) == KEY
+    after = {
+        **before,
+        **change,
+        "metadata": before["metadata"] | {"resourceVersion": "11"} | change.get("metadata", {}),
+    }
+    assert cache.apply_event({"type": "MODIFIED", "object": after}) == expected
+    assert cache.apply_event({"type": "DELETED", "object": after}) == KEY

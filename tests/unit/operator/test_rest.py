@@ -1,4 +1,4 @@
-"""When only news can change what is to be done for a runner."""
+"""When only news can change what is to be done for a runner, and for how long."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,25 +7,43 @@ import pytest
 
 from pynenc_operator.conditions import Facts, Problem
 from pynenc_operator.decision import Create, Decision
-from pynenc_operator.model import Failures, Observation, Orphans, QueueDepth
+from pynenc_operator.model import Failures, Orphans, QueueDepth, Trouble
 from pynenc_operator.reason import Reason
-from pynenc_operator.rest import at_rest
-from tests.unit.operator.builders import idle
+from pynenc_operator.rest import REST_SECONDS, rest_for
+from pynenc_operator.runnerspec import RunnerSpec
+from pynenc_worker.contract import WorkerState
+from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting
 
-SEEN = Observation(pods=(), depth=QueueDepth(0, 0), template="t")
-DECISION = Decision(0, Reason.NOT_NEEDED)
+SPEC = RunnerSpec(min_replicas=1, max_replicas=5, idle_timeout_seconds=60)
+EMPTY = seen()
+STEADY = Reason.STEADY
+NOTHING = Decision(0, STEADY)
 FACTS = Facts(template_valid=True)
 PROBLEM = Problem("X", "x")
 
 
 def test_without_pods_and_work_it_rests() -> None:
-    assert at_rest(SEEN, DECISION, FACTS)
+    assert rest_for(SPEC, EMPTY, NOTHING, FACTS, NOW) == REST_SECONDS
+
+
+def test_with_workers_that_are_at_work_it_rests() -> None:
+    assert rest_for(SPEC, seen(active("a"), active("b")), Decision(2, STEADY), FACTS, NOW) == REST_SECONDS
+
+
+def test_pods_that_are_always_kept_may_be_idle_for_ever() -> None:
+    assert rest_for(SPEC, seen(idle("a", 1000)), Decision(1, STEADY), FACTS, NOW) == REST_SECONDS
+
+
+def test_it_rests_until_the_next_idle_timeout_is_over() -> None:
+    pods = (active("a"), idle("b", 45), idle("c", 50), idle("d", 61))
+    assert rest_for(SPEC, seen(*pods), Decision(4, STEADY), FACTS, NOW) == 10
+    assert rest_for(SPEC, seen(active("a"), idle("b", 1)), Decision(2, STEADY), FACTS, NOW) == REST_SECONDS
+    assert rest_for(SPEC, seen(idle("b", 60)), Decision(1, STEADY), FACTS, NOW) == 0  # over in an instant
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"pods": (idle("a"),)},
         {"depth": None},
         {"depth": QueueDepth(1, 1)},
         {"depth": QueueDepth(0, 1)},  # there was some a moment ago
@@ -42,14 +60,34 @@ def test_without_pods_and_work_it_rests() -> None:
     ids=lambda other: next(iter(other)),
 )
 def test_with_what_time_may_change_it_does_not(other: dict[str, Any]) -> None:
-    assert not at_rest(replace(SEEN, **other), DECISION, FACTS)
+    assert rest_for(SPEC, replace(EMPTY, **other), NOTHING, FACTS, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pod("a"),  # its container has not started
+        starting("a"),
+        active("a", terminating=True),
+        active("a", ended=True),
+        active("a", trouble=Trouble("CrashLoopBackOff", "x")),
+        active("a", template_hash="older"),
+        active("a", drain_request="idle.1"),
+        reporting("a", WorkerState.DRAINED, drain_request="idle.1", drain_answer="idle.1"),
+        reporting("a", WorkerState.DRAINING, threads=1),  # the request was taken back, and it has not said so yet
+        active("a", recover=("dead",)),
+    ],
+    ids=range(10),
+)
+def test_with_a_pod_that_something_is_to_come_of_it_does_not(other: Any) -> None:
+    assert rest_for(SPEC, seen(active("b"), other), Decision(2, STEADY), FACTS, NOW) is None
 
 
 @pytest.mark.parametrize(
     "decision", [Decision(1, Reason.MIN_REPLICAS), Decision(0, Reason.NOT_NEEDED, create=Create(1, Reason.NOT_NEEDED))]
 )
 def test_with_something_to_do_it_does_not(decision: Decision) -> None:
-    assert not at_rest(SEEN, decision, FACTS)
+    assert rest_for(SPEC, EMPTY, decision, FACTS, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -63,4 +101,4 @@ def test_with_something_to_do_it_does_not(decision: Decision) -> None:
     ],
 )
 def test_with_a_problem_it_does_not(facts: Facts) -> None:
-    assert not at_rest(SEEN, DECISION, facts)
+    assert rest_for(SPEC, EMPTY, NOTHING, facts, NOW) is None

@@ -239,23 +239,39 @@ async def test_news_that_waits_its_time_holds_up_nothing_that_is_due(time: Time)
     assert (await queue._take()).key == "routine"
 
 
-async def test_each_look_is_told_of_with_its_cause_and_how_late_it_was() -> None:
-    told: list[tuple[Cause, float, float]] = []
+async def test_each_look_is_told_of_with_its_cause_how_late_it_was_and_when_it_knew_what_to_do() -> None:
+    begun: list[tuple[Cause, float]] = []
+    decided: list[tuple[Cause, float]] = []
+    ended = 0
 
-    async def work(_key: str) -> float:
+    async def work(key: str) -> float:
+        nonlocal ended
         await asyncio.sleep(0.05)
+        queue.decided(key)
+        await asyncio.sleep(0.2)  # what is written afterwards is no part of it
+        ended += 1
         return 0.2
 
-    queue = WorkQueue(work, workers=1, expected=OSError, on_work=lambda *one: told.append(one))
+    queue = WorkQueue(
+        work,
+        workers=1,
+        expected=OSError,
+        on_begin=lambda *one: begun.append(one),
+        on_decision=lambda *one: decided.append(one),
+    )
     queue.add("a")
     queue.add("b")
     task = asyncio.create_task(queue.run())
-    await until(lambda: len(told) == 4)
+    await until(lambda: ended == 4)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert [cause for cause, _, _ in told] == [Cause.EVENT] * 2 + [Cause.INTERVAL] * 2
-    assert told[1][1] >= 0.045  # it waited for the first
-    assert all(took - waited >= 0.045 for _, waited, took in told)
+    causes = [Cause.EVENT] * 2 + [Cause.INTERVAL] * 2
+    assert [cause for cause, _ in begun[:4]] == causes
+    assert [cause for cause, _ in decided[:4]] == causes
+    assert begun[1][1] >= 0.245  # it waited for the first
+    waits = [later - earlier for (_, earlier), (_, later) in zip(begun, decided, strict=False)]
+    assert all(wait >= 0.045 for wait in waits)
+    assert min(waits) < 0.2
 
 
 async def test_what_comes_in_during_a_look_is_looked_at_after_it() -> None:
@@ -297,6 +313,20 @@ async def test_many_keys_come_back_in_ten_groups(time: Time) -> None:
     assert len(due) <= 11
     assert max(due) - time.now <= 5.05
     assert min(due) - time.now >= 4
+
+
+async def test_keys_that_rest_for_long_come_back_on_full_seconds(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    begins: list[float] = []
+    for _ in range(3):
+        pause = queue._in_step(f"runner-{len(begins)}", 20.0)
+        assert pause is not None
+        assert 19 <= pause <= 20.05
+        time.now += pause
+        begins.append(time.now)
+        time.now += 0.03
+    assert [begin % 1 for begin in begins] == [0.0] * 3
+    assert begins[2] - begins[1] == 20
 
 
 async def test_what_is_due_sooner_than_in_a_second_is_due_just_then(time: Time) -> None:

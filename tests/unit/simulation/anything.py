@@ -29,6 +29,7 @@ def scenario(seed: int) -> Scenario:
         spec=spec,
         timing=_timing(rng),
         fates=_fates(rng, spec),
+        tells=seed % 3 != 0,
         long_rest=rng.random() < 0.04,
         spec_changes=changes,
         broker_outages=_spans(rng, length, 0.2, (1, 10)),

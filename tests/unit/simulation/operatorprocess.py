@@ -52,7 +52,7 @@ class OperatorProcess:
         kube = SimulatedKube(run, server, who, scenario.lost_requests)
         reconciler = Reconciler(
             kube=kube,
-            depths=QueueDepths(SimulatedSource(run, broker), Credentials(kube, sqlite_dir="/"), run.now),
+            depths=QueueDepths(SimulatedSource(run, broker, self._arrived), Credentials(kube, sqlite_dir="/"), run.now),
             access=_NoAccess(),
             build_pod=build_worker_pod,
             pods=self._pods,
@@ -69,6 +69,7 @@ class OperatorProcess:
         self._watch_runner("ADDED", server.runner)
         for pod in server.pods.values():
             self._watch_pod("ADDED", pod)
+        self._deliver(self._all_known, {})
         self._task = asyncio.get_running_loop().create_task(self._queue.run())
 
     def kill(self) -> None:
@@ -88,6 +89,10 @@ class OperatorProcess:
             loop.call_exception_handler({"message": f"{self.who} failed", "exception": bug})
             raise
 
+    def _arrived(self) -> None:
+        if not self._task.done():
+            self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
+
     def _watch_pod(self, kind: str, body: Json) -> None:
         self._deliver(self._pod_event, {"type": kind, "object": body})
 
@@ -103,6 +108,9 @@ class OperatorProcess:
         if not self._task.done() and self._pods.apply_event(event, self._run.now()):
             self._queue.add_soon(self._key, DEBOUNCE_SECONDS)
 
+    def _all_known(self, _: Json) -> None:
+        self._pods.retain(None, {}, set())
+
     def _runner_event(self, event: Json) -> None:
-        if not self._task.done():
-            self._queue.add(self._runners.apply_event(event))
+        if not self._task.done() and (key := self._runners.apply_event(event)):
+            self._queue.add(key)

@@ -40,6 +40,7 @@ class Scenario:
     hangs: tuple[tuple[float, str], ...] = ()  # from when on a pod's worker takes no work
     broken_images: frozenset[str] = frozenset()  # whose pods crash at start
     lost_requests: float = 0.0  # the share of the operator's requests without an answer
+    tells: bool = True  # whether its Redis tells of new work, where it is one
     long_rest: bool = False  # whether the pool is watched for long in the end, or only for seconds
     cautious_workers: bool = True  # nothing is taken before the first report is accepted
 

@@ -33,7 +33,9 @@ class Broker:
 
     run: Run
     shows_entries: bool = True  # as Redis does; else only a count is to be had
+    tells: bool = False  # as Redis does: who asked for it is told when the empty queue gets work
     down: bool = False
+    listeners: list[Callable[[], None]] = field(default_factory=list)  # each is told once
     queue: deque[Invocation] = field(default_factory=deque)
     all: list[Invocation] = field(default_factory=list)
     undone: int = 0
@@ -51,9 +53,21 @@ class Broker:
 
     def wake(self) -> None:
         """Make every free worker look within its usual time."""
+        if self.queue:
+            self._tell()
         wanting, self.hungry = self.hungry, {}
         for look in wanting.values():
             look()
+
+    def goes_down(self) -> None:
+        """Every connection ends."""
+        self.down = True
+        self._tell()
+
+    def _tell(self) -> None:
+        told, self.listeners = self.listeners, []
+        for tell in told:
+            tell()
 
     def pop(self) -> Invocation | None:
         if self.down or not self.queue:

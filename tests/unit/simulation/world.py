@@ -41,7 +41,8 @@ class World:
         self.run = Run(seed, scenario.timing)
         self.scenario = scenario
         self.server = ApiServer(self.run, resources.runner(**scenario.spec))
-        self.broker = Broker(self.run, shows_entries="redis" in self.server.runner["spec"]["backend"])
+        redis = "redis" in self.server.runner["spec"]["backend"]
+        self.broker = Broker(self.run, shows_entries=redis, tells=redis and scenario.tells)
         self.kubelet = Kubelet(self.run, self.server, self.broker, scenario)
         self.audit = Audit(self.run, self.server, self.kubelet, scenario)
         self._operators = [self._operator("operator-0")]
@@ -87,7 +88,7 @@ class World:
 
     def _lose_broker(self) -> None:
         self.run.note("broker", "goes down")
-        self.broker.down = True
+        self.broker.goes_down()
 
     def _restore_broker(self) -> None:
         self.run.note("broker", "is back")

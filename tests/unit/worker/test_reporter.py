@@ -60,6 +60,7 @@ class Scene:
         self.api = Api()
         self.recovery = RecoveryStub()
         self.seen = replace(QUIET, last_ended=self.now)
+        self.woken: list[bool] = []
         self.drain = Drain(timeout=3600, clock=lambda: self.now)
         self.reporter = Reporter(
             cast("PodApi", self.api), PodInfo(folder), self.drain, WorkerMetrics(), clock=lambda: self.now
@@ -67,6 +68,7 @@ class Scene:
         self.reporter.attach(
             lambda: replace(self.seen, draining=self.drain.active, drain_id=self.drain.request_id),
             cast("Recovery", self.recovery),
+            on_heard_of=lambda: self.woken.append(self.reporter.heard_of()),
         )
 
     def look(self, after: float = 0.1) -> None:
@@ -92,9 +94,13 @@ def test_work_may_be_taken_only_after_the_first_accepted_report(scene: Scene) ->
     scene.api.error = ApiRefusedError(403, "no")
     scene.look()
     assert not scene.reporter.heard_of()
+    assert not scene.woken
     scene.api.error = None
     scene.look(after=10)
     assert scene.reporter.heard_of()
+    scene.seen = BUSY
+    scene.look()
+    assert scene.woken == [True]  # once, and only when work may be taken
 
 
 def test_what_was_missed_is_told_as_it_is_now(scene: Scene) -> None:
