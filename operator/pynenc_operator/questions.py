@@ -19,7 +19,7 @@ from pynenc_operator.redisqueues import Queues
 from pynenc_worker import queuekeys
 
 # Statuses in which an invocation is in a runner's hands.
-_HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
+HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
 # Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
@@ -128,18 +128,37 @@ def _ready_since(record: bytes) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class CountHeld:
-    """How many invocations are in some runner's hands, as far as the backend knows."""
+class CountInvocations:
+    """How many of an app's invocations are in each of these statuses, whatever their queue; None: it can't be told."""
 
-    def __call__(self, broker: Any, backend: Backend) -> int | None:  # noqa: ANN401
+    statuses: tuple[str, ...]
+
+    def __call__(self, broker: Any, backend: Backend) -> dict[str, int] | None:  # noqa: ANN401
         """Count the members of the plugin's own sets."""
         if backend.kind not in TELL_WHO_HOLDS:
             return None
-        key = _orchestrators(broker, backend)
         with broker.client.pipeline(transaction=False) as pipe:
-            for status in _HELD:
-                pipe.scard(key.status_to_invocations(status))
-            return sum(map(int, pipe.execute()))
+            self.put(pipe, broker, backend)
+            return self.answer(pipe.execute(raise_on_error=False), broker, backend)
+
+    def put(self, pipe: Any, broker: Any, backend: Backend) -> int:  # noqa: ANN401
+        """Put a command for each status into a pipeline; how many."""
+        key = _orchestrators(broker, backend)
+        for status in self.statuses:
+            pipe.scard(key.status_to_invocations(status))
+        return len(self.statuses)
+
+    def answer(self, results: Sequence[Any], _broker: Any, _backend: Backend) -> dict[str, int]:  # noqa: ANN401
+        """What those commands came to; an error of any of them is raised."""
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return dict(zip(self.statuses, map(int, results), strict=True))
+
+
+# Questions about a Redis that are put into one pipeline with those about other apps.
+type Pipelined = CountQueue | CountInvocations
+PIPELINED: Final = (CountQueue, CountInvocations)
 
 
 @dataclass(frozen=True, slots=True)

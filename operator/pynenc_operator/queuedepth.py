@@ -15,9 +15,10 @@ from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.depthwindow import DepthWindow
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.questions import (
+    HELD,
     SHOW_ENTRIES,
     TELL_WHO_HOLDS,
-    CountHeld,
+    CountInvocations,
     CountQueue,
     Heartbeat,
     OldestEntry,
@@ -79,7 +80,8 @@ class QueueDepths:
 
     async def held(self, key: Key) -> int | None:
         """How many invocations of a runner's app are in anybody's hands; None where that can't be told."""
-        return await self._ask_rest(key, CountHeld())
+        counts = await self._ask_rest(key, CountInvocations(HELD))
+        return None if counts is None else sum(counts.values())
 
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:
         """Heartbeats of an app's runners, all or those named; None where that can't be told."""

@@ -10,7 +10,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
 from pynenc_operator.model import Key, QueueMark
-from pynenc_operator.questions import CountHeld, CountQueue, QueueCount, ReadHeartbeats
+from pynenc_operator.questions import HELD, CountInvocations, CountQueue, QueueCount, ReadHeartbeats
 from pynenc_operator.queuedepth import QueueDepths
 from tests.unit.operator.builders import Time
 from tests.unit.operator.resources import RABBITMQ, runner
@@ -26,13 +26,14 @@ class Source:
         self.answer: int | BrokerError = 0
         self.asked: list[Backend] = []
         self.questions: list[Any] = []
+        self.invocations: dict[str, int] | None = None
 
     async def ask(self, backend: Backend, question: Any) -> Any:
         self.asked.append(backend)
         self.questions.append(question)
         if isinstance(self.answer, BrokerError):
             raise self.answer
-        return QueueCount(self.answer)
+        return self.invocations if isinstance(question, CountInvocations) else QueueCount(self.answer)
 
 
 class Secrets:
@@ -217,9 +218,10 @@ async def test_who_holds_what_is_asked_of_the_redis_beside_a_rabbitmq(source: So
     await queue.read(KEY, runner(backend=on_rabbitmq()))
     assert queue.can_tell(KEY)
     assert not queue.shows_entries(KEY)
-    await queue.held(KEY)
+    source.invocations = {"pending": 1, "running": 2}
+    assert await queue.held(KEY) == 3
     await queue.heartbeats(KEY, "a")
-    assert source.questions[1:] == [CountHeld(), ReadHeartbeats(("a",))]
+    assert source.questions[1:] == [CountInvocations(HELD), ReadHeartbeats(("a",))]
     redis = Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")
     assert [backend.kind for backend in source.asked] == [BackendKind.RABBITMQ, BackendKind.REDIS, BackendKind.REDIS]
     assert source.asked[1:] == [redis, redis]

@@ -6,7 +6,14 @@ from typing import Any
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
 from pynenc_operator.model import QueueMark
-from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, QueueCount, ReadHeartbeats
+from pynenc_operator.questions import (
+    CountInvocations,
+    CountQueue,
+    Heartbeat,
+    OldestEntry,
+    QueueCount,
+    ReadHeartbeats,
+)
 from tests.unit.simulation.run import Run
 from tests.unit.simulation.taskqueue import Broker
 
@@ -30,8 +37,8 @@ class SimulatedSource(BackendSource):
         match question:
             case CountQueue():
                 return self._count(question) if shows_entries else QueueCount(len(self._broker.queue))
-            case CountHeld():
-                return self._broker.held if shows_entries else None
+            case CountInvocations():
+                return {"running": self._broker.held} if shows_entries else None
             case ReadHeartbeats():
                 return self._heartbeats(question) if shows_entries else None
         raise NotImplementedError(question)
