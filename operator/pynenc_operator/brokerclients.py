@@ -1,6 +1,6 @@
-"""pynenc's brokers, one for each backend; of RabbitMQ the queue itself. The only module that imports pynenc.
+"""pynenc's brokers, one for each backend; of RabbitMQ the queue itself, of SQLite the file.
 
-What it does blocks: it is called in threads.
+The only module that imports pynenc. What it does blocks: it is called in threads.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from pynenc.util.sqlite_utils import TableNames
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind, checked_redis_url
 from pynenc_operator.rabbitmq import RabbitConnections
 from pynenc_operator.redisconnection import check_addresses
-from pynenc_operator.sqlitequeue import SqliteQueue
+from pynenc_operator.sqliteapp import SqliteApp
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 UNUSED_SECONDS: Final = 600.0
@@ -75,8 +75,9 @@ class BrokerClients:
                 check_addresses(broker.client.connection_pool)
             return broker
         if backend.kind is BackendKind.SQLITE:
-            names = TableNames(backend.app_id, "broker")
-            return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
+            queues, runs = (TableNames(backend.app_id, part).table_prefix for part in ("broker", "orchestrator"))
+            names = f"{queues}_message_queue", f"{runs}_invocations", f"{runs}_runner_heartbeats"
+            return SqliteApp(Path(backend.url), *names)
         if backend.kind is BackendKind.RABBITMQ:
             return self._rabbit.queue(backend)
         words = f"it has no plugin for {backend.kind}; use redis, rabbitmq or sqlite"

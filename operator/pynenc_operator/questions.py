@@ -2,7 +2,7 @@
 
 Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
 `count_invocations` says on every backend but Redis, where the keys are read. The rest is read from Redis as
-pynenc-redis keeps it; other backends can't tell it cheaply, and answer None.
+pynenc-redis keeps it, and in part from pynenc's SQLite files; who can't tell it cheaply answers None.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from pynenc_worker import queuekeys
 HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
 _MOST_HEARTBEATS: Final = 1000
 # Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
-TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS})
+TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS, BackendKind.SQLITE})
 SHOW_ENTRIES: Final = frozenset({BackendKind.REDIS})
 
 
@@ -134,9 +134,12 @@ class CountInvocations:
     statuses: tuple[str, ...]
 
     def __call__(self, broker: Any, backend: Backend) -> dict[str, int] | None:  # noqa: ANN401
-        """Count the members of the plugin's own sets."""
+        """Count the members of the plugin's own sets; in SQLite by pynenc's index."""
         if backend.kind not in TELL_WHO_HOLDS:
             return None
+        if backend.kind is BackendKind.SQLITE:
+            counts: dict[str, int] = broker.count_statuses(self.statuses)
+            return counts
         with broker.client.pipeline(transaction=False) as pipe:
             self.put(pipe, broker, backend)
             return self.answer(pipe.execute(raise_on_error=False), broker, backend)
@@ -168,9 +171,11 @@ class ReadHeartbeats:
     runner_ids: tuple[str, ...] = ()
 
     def __call__(self, broker: Any, backend: Backend) -> tuple[Heartbeat, ...] | None:  # noqa: ANN401
-        """Read the plugin's own records."""
+        """Read the plugin's own records, or pynenc's in SQLite."""
         if backend.kind not in TELL_WHO_HOLDS:
             return None
+        if backend.kind is BackendKind.SQLITE:
+            return tuple(Heartbeat(*beat) for beat in broker.last_heartbeats(self.runner_ids, _MOST_HEARTBEATS))
         key = _orchestrators(broker, backend)
         ids = self.runner_ids or tuple(
             raw.decode() for raw in broker.client.zrevrange(key.runner_heartbeats(), 0, _MOST_HEARTBEATS - 1)

@@ -98,14 +98,12 @@ async def test_what_is_held_and_who_lives_is_read_as_the_plugin_keeps_it(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynenc leaves connections open
-async def test_sqlite_is_counted_and_tells_nothing_else(tmp_path: Path) -> None:
+async def test_sqlite_is_counted_and_does_not_show_its_entries(tmp_path: Path) -> None:
     file = tmp_path / "queue.db"
     producer = Pynenc(config_values={"app_id": "q", "broker_cls": "SQLiteBroker", "sqlite_db_path": str(file)})
     producer.broker.route_invocations(["one", "two"])
     source, backend = BackendSource(), Backend(BackendKind.SQLITE, str(file), "q")
     assert (await source.ask(backend, CountQueue())).waiting == producer.broker.count_invocations() == 2
-    assert await source.ask(backend, CountInvocations(HELD)) is None
-    assert await source.ask(backend, ReadHeartbeats()) is None
     assert await source.ask(backend, OldestEntry()) is None
     del source, producer
     gc.collect()  # while what they leave open is still ignored
