@@ -20,6 +20,12 @@ from pynenc_worker import queuekeys
 
 # Statuses in which an invocation is in a runner's hands.
 HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
+# All that both lines of pynenc have.
+STATUSES: Final = (
+    *("registered", "rerouted", "retry", "concurrency_controlled"),
+    *(*HELD, "paused", "killed"),
+    *("success", "failed", "concurrency_controlled_final"),
+)
 _MOST_HEARTBEATS: Final = 1000
 # Backends that can tell cheaply who holds what, and those that show what stands in a queue without taking it.
 TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS, BackendKind.SQLITE})

@@ -13,6 +13,7 @@ from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
 from pynenc_operator.depthwindow import DepthWindow
+from pynenc_operator.invocationcounts import Counts, InvocationCounts
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.questions import (
     HELD,
@@ -51,6 +52,7 @@ class QueueDepths:
         self._windows: dict[Key, DepthWindow] = {}
         self._backends: dict[Key, Backend] = {}
         self._sharers: dict[Hashable, set[Key]] = {}  # by queue
+        self._invocations = InvocationCounts(self._ask, now)
 
     async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:
         """Count a runner's queue; with an earlier count of it, say too what has stayed since.
@@ -63,9 +65,11 @@ class QueueDepths:
             question = CountQueue(before.marks)
         try:
             backend = await self._credentials.backend(key, runner)
-            self._remember(key, backend)
+            if self._remember(key, backend):  # so its client is there: both counts go together
+                self._invocations.begin(key, backend.rest)
             count = await self._source.ask(backend, question)
         except CredentialsError as error:
+            self._invocations.forget(key)
             problem = window.tell(Problem("CredentialsMissing", str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         except BrokerError as error:
@@ -91,6 +95,10 @@ class QueueDepths:
         """Since when the entry at the head of a runner's queue has been ready to run; None where that can't be told."""
         backend = self._backends.get(key)
         return await self._ask(key, backend, OldestEntry()) if backend else None
+
+    async def invocations(self, key: Key) -> Counts | None:
+        """How many of a runner's app are in each status, as they were last counted; None where that isn't known."""
+        return await self._invocations.latest(key)
 
     def can_tell(self, key: Key) -> bool:
         """Whether this backend can tell of `held` and `heartbeats` at all; one not known yet may."""
@@ -139,6 +147,7 @@ class QueueDepths:
         """Drop a runner that is gone."""
         self._windows.pop(key, None)
         self._credentials.forget(key)
+        self._invocations.forget(key)
         self._leave(key)
 
     async def _ask_rest[T](self, key: Key, question: Question[T | None]) -> T | None:
@@ -159,11 +168,14 @@ class QueueDepths:
         if error.kind not in _NOT_OF_THE_URL:
             self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
 
-    def _remember(self, key: Key, backend: Backend) -> None:
-        if self._backends.get(key) != backend:
-            self._leave(key)
-            self._backends[key] = backend
-            self._sharers.setdefault(_queue(backend), set()).add(key)
+    def _remember(self, key: Key, backend: Backend) -> bool:
+        """Take a runner's backend in; whether it was known."""
+        if self._backends.get(key) == backend:
+            return True
+        self._leave(key)
+        self._backends[key] = backend
+        self._sharers.setdefault(_queue(backend), set()).add(key)
+        return False
 
     def _leave(self, key: Key) -> None:
         backend = self._backends.pop(key, None)

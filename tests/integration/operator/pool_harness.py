@@ -47,6 +47,9 @@ class SetDepths:
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...]:  # noqa: ARG002
         return tuple(beat for beat in self.beats if not runner_ids or beat.runner_id in runner_ids)
 
+    async def invocations(self, key: Key) -> dict[str, int] | None:  # noqa: ARG002
+        return None
+
     async def oldest(self, key: Key) -> float | None:  # noqa: ARG002
         return None
 

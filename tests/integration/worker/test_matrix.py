@@ -9,7 +9,7 @@ import pytest
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.brokerclients import load_plugins
-from pynenc_operator.questions import CountQueue, Heartbeat, ReadHeartbeats
+from pynenc_operator.questions import STATUSES, CountInvocations, CountQueue, Heartbeat, ReadHeartbeats
 from pynenc_worker import contract
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
@@ -87,6 +87,20 @@ def test_the_operator_counts_the_queues_that_are_named_as_pynenc_does(producer: 
     for queues in (["gpu"], ["default"], ["gpu", "mail"], ["unused"]):
         assert counted(line, queues) == producer("queued_in", queues=queues)
     assert counted(line) == producer("queued_in", queues=["default", "gpu", "mail"]) == 14  # none named: all
+
+
+@pytest.mark.parametrize("line", PAIRS, indirect=True)
+def test_the_operator_knows_every_status_of_pynencs_and_counts_as_it_does(producer: Producer, line: Line) -> None:
+    assert asked(line, CountInvocations(STATUSES)) == dict.fromkeys(STATUSES, 0)
+    for number in range(3):
+        producer.call("nap", name=f"held-{number}", seconds=0.1)
+    assert producer("die_with_all") == 3
+    for number in range(2):
+        producer.call("nap", name=f"waiting-{number}", seconds=0.1)
+    found = asked(line, CountInvocations(STATUSES))
+    assert found == producer("by_status")
+    assert found is not None
+    assert {status: count for status, count in found.items() if count} == {"registered": 2, "running": 3}
 
 
 @pytest.mark.parametrize("line", PAIRS, indirect=True)

@@ -10,7 +10,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
 from pynenc_operator.model import Key, QueueMark
-from pynenc_operator.questions import HELD, CountInvocations, CountQueue, QueueCount, ReadHeartbeats
+from pynenc_operator.questions import HELD, STATUSES, CountInvocations, CountQueue, QueueCount, ReadHeartbeats
 from pynenc_operator.queuedepth import QueueDepths
 from tests.unit.operator.builders import Time
 from tests.unit.operator.resources import RABBITMQ, runner
@@ -225,6 +225,30 @@ async def test_who_holds_what_is_asked_of_the_redis_beside_a_rabbitmq(source: So
     redis = Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")
     assert [backend.kind for backend in source.asked] == [BackendKind.RABBITMQ, BackendKind.REDIS, BackendKind.REDIS]
     assert source.asked[1:] == [redis, redis]
+
+
+async def test_invocations_are_counted_beside_the_queue_once_its_client_is_there(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    source.invocations = {"running": 2}
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    assert await queue.invocations(KEY) is None
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    assert await queue.invocations(KEY) == {"running": 2}
+    assert source.questions[1:] == [CountQueue(), CountInvocations(STATUSES)]
+    assert [backend.kind for backend in source.asked[1:]] == [BackendKind.RABBITMQ, BackendKind.REDIS]
+
+
+async def test_invocations_of_an_unknown_backend_are_unknown(source: Source, time: Time) -> None:
+    secrets = Secrets("redis://:pass@redis:6379")
+    queue = depths(source, time, secrets)
+    source.invocations = {"running": 2}
+    for _ in range(2):
+        await queue.read(KEY, runner(backend=SECRET))
+    assert await queue.invocations(KEY) == {"running": 2}
+    secrets.url = None
+    another = {"redis": {"urlFrom": {"secretKeyRef": {"name": "another", "key": "url"}}}}
+    assert (await queue.read(KEY, runner(backend=another))).depth is None
+    assert await queue.invocations(KEY) is None
 
 
 async def test_a_redis_that_refuses_its_password_has_the_secrets_read_again(source: Source, time: Time) -> None:

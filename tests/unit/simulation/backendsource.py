@@ -7,6 +7,7 @@ from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
 from pynenc_operator.model import QueueMark
 from pynenc_operator.questions import (
+    STATUSES,
     CountInvocations,
     CountQueue,
     Heartbeat,
@@ -27,7 +28,7 @@ class SimulatedSource(BackendSource):
         self._broker = broker
 
     async def ask(self, backend: Backend, question: Any) -> Any:  # noqa: ARG002 - there is one
-        if isinstance(question, OldestEntry):
+        if isinstance(question, OldestEntry) or question == CountInvocations(STATUSES):
             return None  # nothing is decided by it
         await asyncio.sleep(self._run.draw(self._run.timing.count))
         if self._broker.down:
