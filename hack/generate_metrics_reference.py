@@ -14,6 +14,7 @@ from hack.generated import ROOT, main
 from pynenc_operator import metrics, runnermetrics
 from pynenc_operator.backends import BrokerErrorKind
 from pynenc_operator.families import Family, Kind
+from pynenc_operator.questions import STATUSES
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
 from pynenc_worker.contract import WorkerState
@@ -28,7 +29,7 @@ The operator serves `/metrics` on port 8080 of each replica, a worker on port 98
 leads has series of runners, so that a sum over replicas counts none twice.
 
 - Each metric of runners has the labels `runner_namespace` and `runner`, beside those that its table shows. `namespace`
-  and `pod` are those of the scraped pod, as Prometheus sets them. A runner has about 80 series.
+  and `pod` are those of the scraped pod, as Prometheus sets them. A runner has about 90 series.
 - What is said of runners is rendered at the scrape: it is never stale, and all of a runner's series go with the runner.
   Its counters begin at 0 when another replica takes over, which `rate()` and `increase()` allow for.
 - Both export `process_*` of Prometheus' client too, the operator also `python_*`.
@@ -39,6 +40,7 @@ LIMITS = """\
 - **The age of the oldest entry on other backends than Redis and MongoDB** (`pynenc_operator_queue_oldest_age_seconds`):
   there it is two reads by key, the queue's head and that invocation's status; of several queues the oldest head.
   pynenc's SQLite tables and other brokers would have to be searched.
+- **Invocations by queue**: pynenc keeps no such count. `pynenc_operator_queue_depth` is of the runner's queues.
 - **Drains that the operator did not ask for**, as by `kubectl delete pod` or a node drain.
 - **The scale-up latency of pods that were on their way when this replica took over**: since when they were wanted is
   not written anywhere. Their start duration is there.
@@ -55,6 +57,7 @@ A worker says neither its runner nor its namespace. The dashboards and the runbo
 VALUES: dict[tuple[str, str], tuple[str, ...]] = {
     ("pynenc_operator_runner_pods", "state"): runnermetrics.POD_STATES,
     ("pynenc_operator_runner_slots", "state"): runnermetrics.SLOT_STATES,
+    ("pynenc_operator_invocations", "status"): STATUSES,
     ("pynenc_operator_scale_decisions_total", "direction"): ("up", "down", "hold"),
     ("pynenc_operator_scale_decisions_total", "reason"): tuple(str(one) for one in Reason if one is not Reason.STEADY),
     ("pynenc_operator_pods_deleted_total", "reason"): ("a reason of scale_decisions_total",),

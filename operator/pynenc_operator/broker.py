@@ -2,8 +2,8 @@
 
 Their clients block, retry as they see fit (RabbitMQ's for ever) and can't be cancelled. So each
 question is answered in a thread of its own that nobody has to wait for: it is asked once at a time, and
-those of one server and all of them together are bounded. The depths of all queues of one Redis share a
-thread and a round trip: while one is under way, those that are asked for meanwhile gather for the next.
+those of one server and all of them together are bounded. Counts of one Redis, of all queues and of invocations,
+share a thread and a round trip: while one is under way, those that are asked for meanwhile gather for the next.
 
 A server that has not answered in time rests, for all its runners: meanwhile their questions fail at once.
 After the rest one of them tries, and the others rest on until it has an answer.
@@ -22,7 +22,7 @@ from pynenc_operator.arrivals import Arrivals, Arrived
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.brokerclients import UNUSED_SECONDS, BrokerClients
 from pynenc_operator.pipelines import Asked, answer_all, as_broker_error
-from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.questions import PIPELINED, Pipelined, QueueCount
 from pynenc_operator.redisqueues import Queues
 
 # Called with pynenc's broker, in a thread; two that are equal are one.
@@ -54,7 +54,7 @@ class _Server:
 
 
 type _Ask = tuple[Backend, Question[Any]]
-type _Gathered = dict[tuple[Backend, CountQueue], _Count]
+type _Gathered = dict[tuple[Backend, Pipelined], _Count]
 
 
 class BackendSource:
@@ -124,7 +124,7 @@ class BackendSource:
             async with asyncio.timeout((count.started if count else now) + self._deadline - now):
                 # Making a client takes some ms, and they would add up in a thread: a new one's first count goes alone.
                 together = backend.has_redis_queues and backend in self._clients
-                if count is None and isinstance(question, CountQueue) and together:
+                if count is None and isinstance(question, PIPELINED) and together:
                     count = self._gather(backend, question, server, now)
                 elif count is None:
                     await server.places.acquire()
@@ -133,7 +133,7 @@ class BackendSource:
         except TimeoutError:
             return _no_answer()
 
-    def _gather(self, backend: Backend, question: CountQueue, server: _Server, now: float) -> _Count:
+    def _gather(self, backend: Backend, question: Pipelined, server: _Server, now: float) -> _Count:
         """Have it asked with the next pipeline of its URL: at once, with what is due in the same moment."""
         count = self._new_count((backend, question), now)
         self._gathered.setdefault(backend.url, {})[backend, question] = count
@@ -167,7 +167,7 @@ class BackendSource:
             asked: list[Asked] = [(self._clients.broker(it, now), question, it) for it, question in counts]
             return answer_all(asked)
 
-        self._start_thread(f"count {len(counts)} queues", answer, [*counts.values()])
+        self._start_thread(f"answer {len(counts)} questions", answer, [*counts.values()])
 
     def _start(self, backend: Backend, question: Question[Any], server: _Server, now: float) -> _Count:
         """Start a count in a place of its server, or join one that another runner has started meanwhile."""

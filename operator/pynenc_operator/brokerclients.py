@@ -19,7 +19,7 @@ from pynenc_operator.backends import Backend, BackendKind, checked_redis_url
 from pynenc_operator.mongourl import checked_mongo_url, database_of
 from pynenc_operator.rabbitmq import RabbitServer
 from pynenc_operator.redisconnection import IdleConnections, check_addresses
-from pynenc_operator.sqlitequeue import SqliteQueue
+from pynenc_operator.sqliteapp import SqliteApp
 
 _SOCKET_SECONDS: Final = 1.0  # redis-py tries four times: a thread that nobody waits for ends after about 4 s
 UNUSED_SECONDS: Final = 600.0
@@ -126,8 +126,9 @@ class BrokerClients:
                 self._shared(backend, lambda: IdleConnections(pool))
                 return broker
             case BackendKind.SQLITE:
-                names = TableNames(backend.app_id, "broker")
-                return SqliteQueue(Path(backend.url), f"{names.table_prefix}_message_queue")
+                queues, runs = (TableNames(backend.app_id, part).table_prefix for part in ("broker", "orchestrator"))
+                names = f"{queues}_message_queue", f"{runs}_invocations", f"{runs}_runner_heartbeats"
+                return SqliteApp(Path(backend.url), *names)
             case BackendKind.RABBITMQ:
                 server = self._shared(backend, lambda: RabbitServer(backend.url, allow_local=self._allow_local))
                 return server.queue(backend.queue)

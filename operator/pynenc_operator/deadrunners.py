@@ -6,9 +6,10 @@ backend counts as held is nobody's, unless somebody else's runner works for the 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from pynenc_operator import recovery
 from pynenc_operator.decision import Decision
 from pynenc_operator.model import Key, Observation, Orphans, WorkerPod
 from pynenc_operator.podcache import PodCache
@@ -78,14 +79,18 @@ class DeadRunners:
             return seen.orphans
         self._orphans_due[key] = now + AT_ZERO_SECONDS
         held = await self._depths.held(key)
-        if held is None or (held and await self._others_live(key, seen)):
+        if held is None:
             return seen.orphans
         if not held:
             return None
-        self._orphans_due[key] = now + ORPHANS_CHECK_SECONDS
-        if seen.orphans and seen.orphans.count == held:
-            return seen.orphans
-        return Orphans(held, now)
+        known = seen.orphans
+        if known and recovery.searched_for(known, pool, now):
+            known = replace(known, given_up=True)
+        if not (known and known.count == held) and not await self._others_live(key, seen):
+            known = Orphans(held, now)
+        if known:
+            self._orphans_due[key] = now + ORPHANS_CHECK_SECONDS
+        return known
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""

@@ -51,7 +51,7 @@ FIELDS: Final[Json] = {
         "lastScaleTime": _TIME,
         "lastScaleReason": "x",
         "failures": {"templateHash": "x", "count": 1, "lastTime": _TIME},
-        "orphans": {"count": 1, "since": _TIME},
+        "orphans": {"count": 1, "since": _TIME, "givenUp": False},
         "conditions": [
             {
                 "type": "X",

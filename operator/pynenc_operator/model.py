@@ -171,10 +171,14 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Invocations that the backend says are held by somebody, seen while no worker lived: how many, and since when."""
+    """Invocations that the backend says are held by somebody, seen while no worker lived: how many, and since when.
+
+    `given_up`: a worker has lived for so long that pynenc would have found them dead, and they are held still.
+    """
 
     count: int
     since: float
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

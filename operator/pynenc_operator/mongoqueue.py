@@ -6,6 +6,7 @@ for half a minute, and holds the client at a release of 2021. Tests compare what
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -36,13 +37,13 @@ class MongoQueue:
                 return counted
             return max(counted, self._queue.estimated_document_count())
 
-    def count_with_status(self, statuses: tuple[str, ...]) -> int:
-        """How many invocations have one of these statuses, by the plugin's index: costs as much as there are."""
+    def count_statuses(self, statuses: Sequence[str]) -> dict[str, int]:
+        """How many invocations are in each of these statuses, by the plugin's index: costs as much as there are."""
         with told(self.client):
-            return self._invocations.count_documents({"status": {"$in": list(statuses)}})
+            return {status: self._invocations.count_documents({"status": status}) for status in statuses}
 
-    def heartbeats(self, runner_ids: tuple[str, ...], most: int) -> list[tuple[str, float]]:
-        """Runner and time of its last heartbeat, of those named or of the latest, by the plugin's indexes."""
+    def last_heartbeats(self, runner_ids: Sequence[str], most: int) -> list[tuple[str, float]]:
+        """The last heartbeats of these runners, or of all, of so many at `most`: the latest, by an index."""
         query = {"runner_id": {"$in": list(runner_ids)}} if runner_ids else {}
         fields = {"_id": 0, "runner_id": 1, "last_heartbeat": 1}
         with told(self.client):

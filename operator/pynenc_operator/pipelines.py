@@ -1,20 +1,20 @@
 """Questions about many apps of one Redis, answered together: one round trip for all of them.
 
-One app's answer must not hang on another's: each has a transaction of its own in the pipeline, and what goes wrong
-with its keys, by their type, their contents or the server's ACL, is that app's error alone.
+One answer must not hang on another: each question has commands or a transaction of its own in the pipeline, and what
+goes wrong with its keys, by their type, their contents or the server's ACL, is that question's error alone.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from pynenc_operator.backends import Backend, BrokerError, cause_of, kind_of
-from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.questions import Pipelined
 
 # A broker of pynenc's, what it is asked, and whose it is.
-type Asked = tuple[Any, CountQueue, Backend]
+type Asked = tuple[Any, Pipelined, Backend]
 
 
-def answer_all(asked: Sequence[Asked]) -> list[QueueCount | BrokerError]:
+def answer_all(asked: Sequence[Asked]) -> list[Any]:
     """The answer to each, a BrokerError in place of one that there is not. In a thread."""
     try:
         with asked[0][0].client.pipeline(transaction=False) as pipe:
@@ -34,7 +34,7 @@ def as_broker_error(error: Exception) -> BrokerError:
     return error if isinstance(error, BrokerError) else BrokerError(kind_of(error), cause_of(error))
 
 
-def _answer(broker: Any, question: CountQueue, backend: Backend, results: list[Any]) -> QueueCount | BrokerError:  # noqa: ANN401
+def _answer(broker: Any, question: Pipelined, backend: Backend, results: list[Any]) -> Any:  # noqa: ANN401
     try:
         return question.answer(results, broker, backend)
     except Exception as error:  # noqa: BLE001 - of whatever the keys hold, or the client's own where it has to ask again

@@ -2,7 +2,8 @@
 
 Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
 `count_invocations` says on every backend but Redis, where the keys are read. The rest is read from Redis as
-pynenc-redis keeps it, and from MongoDB as pynenc-mongo does; other backends can't tell it cheaply, and answer None.
+pynenc-redis keeps it, from MongoDB as pynenc-mongo does, and in part from pynenc's SQLite files; who can't tell it
+cheaply answers None.
 """
 
 import inspect
@@ -19,10 +20,19 @@ from pynenc_operator.redisqueues import Queues
 from pynenc_worker import queuekeys
 
 # Statuses in which an invocation is in a runner's hands.
-_HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
+HELD: Final = ("pending", "running", "pending_recovery", "running_recovery")
+# All that both lines of pynenc have.
+STATUSES: Final = (
+    *("registered", "rerouted", "retry", "concurrency_controlled"),
+    *(*HELD, "paused", "killed"),
+    *("success", "failed", "concurrency_controlled_final"),
+)
 _MOST_HEARTBEATS: Final = 1000
-# Backends whose records are read here: who holds what, and what stands in a queue, without taking it.
-SHOW_RECORDS: Final = frozenset({BackendKind.REDIS, BackendKind.MONGODB})
+# Backends that can tell cheaply who holds what; those that show what stands in a queue without taking it; and those
+# that count the ended, of which there are most, cheaply too.
+TELL_WHO_HOLDS: Final = frozenset({BackendKind.REDIS, BackendKind.SQLITE, BackendKind.MONGODB})
+SHOW_ENTRIES: Final = frozenset({BackendKind.REDIS, BackendKind.MONGODB})
+COUNT_THE_ENDED: Final = frozenset({BackendKind.REDIS, BackendKind.SQLITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ class OldestEntry:
 
     def __call__(self, broker: Any, backend: Backend) -> float | None:  # noqa: ANN401
         """Read each queue's head and its status record: a few reads by key, however long the queues are."""
-        if backend.kind not in SHOW_RECORDS:
+        if backend.kind not in SHOW_ENTRIES:
             return None
         if backend.kind is BackendKind.MONGODB:
             return broker.head_ready_since()  # type: ignore[no-any-return]
@@ -130,20 +140,40 @@ def _ready_since(record: bytes) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class CountHeld:
-    """How many invocations are in some runner's hands, as far as the backend knows."""
+class CountInvocations:
+    """How many of an app's invocations are in each of these statuses, whatever their queue; None: it can't be told."""
 
-    def __call__(self, broker: Any, backend: Backend) -> int | None:  # noqa: ANN401
-        """Count the members of the plugin's own sets, or by its index."""
-        if backend.kind not in SHOW_RECORDS:
+    statuses: tuple[str, ...]
+
+    def __call__(self, broker: Any, backend: Backend) -> dict[str, int] | None:  # noqa: ANN401
+        """Count the members of the plugin's own sets; in SQLite and MongoDB by the index of the status."""
+        if backend.kind not in TELL_WHO_HOLDS:
             return None
-        if backend.kind is BackendKind.MONGODB:
-            return int(broker.count_with_status(_HELD))
-        key = _orchestrators(broker, backend)
+        if backend.kind is not BackendKind.REDIS:
+            counts: dict[str, int] = broker.count_statuses(self.statuses)
+            return counts
         with broker.client.pipeline(transaction=False) as pipe:
-            for status in _HELD:
-                pipe.scard(key.status_to_invocations(status))
-            return sum(map(int, pipe.execute()))
+            self.put(pipe, broker, backend)
+            return self.answer(pipe.execute(raise_on_error=False), broker, backend)
+
+    def put(self, pipe: Any, broker: Any, backend: Backend) -> int:  # noqa: ANN401
+        """Put a command for each status into a pipeline; how many."""
+        key = _orchestrators(broker, backend)
+        for status in self.statuses:
+            pipe.scard(key.status_to_invocations(status))
+        return len(self.statuses)
+
+    def answer(self, results: Sequence[Any], _broker: Any, _backend: Backend) -> dict[str, int]:  # noqa: ANN401
+        """What those commands came to; an error of any of them is raised."""
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return dict(zip(self.statuses, map(int, results), strict=True))
+
+
+# Questions about a Redis that are put into one pipeline with those about other apps.
+type Pipelined = CountQueue | CountInvocations
+PIPELINED: Final = (CountQueue, CountInvocations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +183,11 @@ class ReadHeartbeats:
     runner_ids: tuple[str, ...] = ()
 
     def __call__(self, broker: Any, backend: Backend) -> tuple[Heartbeat, ...] | None:  # noqa: ANN401
-        """Read the plugin's own records."""
-        if backend.kind not in SHOW_RECORDS:
+        """Read the plugin's own records, or pynenc's in SQLite."""
+        if backend.kind not in TELL_WHO_HOLDS:
             return None
-        if backend.kind is BackendKind.MONGODB:
-            return tuple(Heartbeat(*found) for found in broker.heartbeats(self.runner_ids, _MOST_HEARTBEATS))
+        if backend.kind is not BackendKind.REDIS:
+            return tuple(Heartbeat(*beat) for beat in broker.last_heartbeats(self.runner_ids, _MOST_HEARTBEATS))
         key = _orchestrators(broker, backend)
         ids = self.runner_ids or tuple(
             raw.decode() for raw in broker.client.zrevrange(key.runner_heartbeats(), 0, _MOST_HEARTBEATS - 1)

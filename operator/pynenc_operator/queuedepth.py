@@ -4,31 +4,31 @@ A count that can't be had is unknown, never zero: the reading then carries the p
 runner's conditions, and since when the broker has been out of reach.
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.conditions import Problem
 from pynenc_operator.credentials import Credentials, CredentialsError
-from pynenc_operator.model import Key, QueueDepth, QueueMark
+from pynenc_operator.depthwindow import DepthWindow
+from pynenc_operator.invocationcounts import Counts, InvocationCounts
+from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.questions import (
-    SHOW_RECORDS,
-    CountHeld,
+    HELD,
+    SHOW_ENTRIES,
+    TELL_WHO_HOLDS,
+    CountInvocations,
     CountQueue,
     Heartbeat,
     OldestEntry,
-    QueueCount,
     ReadHeartbeats,
 )
 from pynenc_operator.rabbitmq import place_of
 
 type Json = dict[str, Any]
 
-# Scaling down looks at the highest count of this time: a pod that has just taken work still looks like a slot.
-PEAK_SECONDS: Final = 2.0
 # Another URL would change nothing.
 _NOT_OF_THE_URL: Final = frozenset({BrokerErrorKind.OVERLOADED, BrokerErrorKind.UNSUPPORTED})
 
@@ -42,60 +42,6 @@ class Reading:
     down_since: float | None = None
 
 
-@dataclass(slots=True)
-class DepthWindow:
-    """The counts of the last PEAK_SECONDS of one queue, and since when there have been none."""
-
-    counts: deque[tuple[float, int]] = field(default_factory=deque)
-    down_since: float | None = None
-    told: Problem | None = None  # of the present outage
-    waiting_since: float | None = None
-    fell_at: float | None = None
-    marks: tuple[QueueMark, ...] = ()
-
-    def next_question(self) -> CountQueue:
-        """How many wait, and how many of those that did at the last count."""
-        return CountQueue(self.marks)
-
-    def counted(self, now: float, count: QueueCount) -> QueueDepth:
-        """Take a count in. What has waited at no two counts in a row has met a worker that takes work."""
-        self.down_since = self.told = None
-        self.marks = count.marks
-        if self.counts and count.waiting < self.counts[-1][1]:
-            self.fell_at = now
-        if not count.waiting:
-            self.waiting_since = None
-        elif self.waiting_since is None or count.stayed == 0:
-            self.waiting_since = now
-        return self._depth(now, count.waiting)
-
-    def _depth(self, now: float, count: int) -> QueueDepth:
-        self.counts.append((now, count))
-        while self.counts[0][0] < now - PEAK_SECONDS and len(self.counts) > 1:
-            self.counts.popleft()
-        peak = max(seen for at, seen in self.counts if at >= now - PEAK_SECONDS)
-        return QueueDepth(count, peak, marks=self.marks, waiting_since=self.waiting_since, fell_at=self.fell_at)
-
-    def failed(self, now: float) -> float:
-        """Take a failed count in; since when counts have failed."""
-        self.counts.clear()
-        self.waiting_since, self.marks = None, ()
-        if self.down_since is None:
-            self.down_since = now
-        return self.down_since
-
-    def tell(self, problem: Problem) -> Problem:
-        """What to say of a failed count.
-
-        A client that tries several times gets a refusal in one look and is too slow in the next: still one outage,
-        and a condition that went to and fro with it would be written every few seconds.
-        """
-        wavering = problem.reason == BrokerErrorKind.TIMEOUT
-        if self.told is None or not (wavering and self.told.reason == BrokerErrorKind.UNREACHABLE):
-            self.told = problem
-        return self.told
-
-
 class QueueDepths:
     """The queues of all runners."""
 
@@ -106,6 +52,7 @@ class QueueDepths:
         self._windows: dict[Key, DepthWindow] = {}
         self._backends: dict[Key, Backend] = {}
         self._sharers: dict[Hashable, set[Key]] = {}  # by queue
+        self._invocations = InvocationCounts(self._ask, now)
 
     async def read(self, key: Key, runner: Json, before: QueueDepth | None = None) -> Reading:
         """Count a runner's queue; with an earlier count of it, say too what has stayed since.
@@ -118,9 +65,11 @@ class QueueDepths:
             question = CountQueue(before.marks)
         try:
             backend = await self._credentials.backend(key, runner)
-            self._remember(key, backend)
+            if self._remember(key, backend):  # so its client is there: both counts go together
+                self._invocations.begin(key, backend.rest)
             count = await self._source.ask(backend, question)
         except CredentialsError as error:
+            self._invocations.forget(key)
             problem = window.tell(Problem("CredentialsMissing", str(error)))
             return Reading(problem=problem, down_since=window.failed(self._now()))
         except BrokerError as error:
@@ -135,7 +84,8 @@ class QueueDepths:
 
     async def held(self, key: Key) -> int | None:
         """How many invocations of a runner's app are in anybody's hands; None where that can't be told."""
-        return await self._ask_rest(key, CountHeld())
+        counts = await self._ask_rest(key, CountInvocations(HELD))
+        return None if counts is None else sum(counts.values())
 
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...] | None:
         """Heartbeats of an app's runners, all or those named; None where that can't be told."""
@@ -146,13 +96,17 @@ class QueueDepths:
         backend = self._backends.get(key)
         return await self._ask(key, backend, OldestEntry()) if backend else None
 
+    async def invocations(self, key: Key) -> Counts | None:
+        """How many of a runner's app are in each status, as they were last counted; None where that isn't known."""
+        return await self._invocations.latest(key)
+
     def can_tell(self, key: Key) -> bool:
         """Whether this backend can tell of `held` and `heartbeats` at all; one not known yet may."""
-        return key not in self._backends or self._backends[key].rest.kind in SHOW_RECORDS
+        return key not in self._backends or self._backends[key].rest.kind in TELL_WHO_HOLDS
 
     def shows_entries(self, key: Key) -> bool:
         """Whether this backend can tell of `oldest` at all; one not known yet may."""
-        return key not in self._backends or self._backends[key].kind in SHOW_RECORDS
+        return key not in self._backends or self._backends[key].kind in SHOW_ENTRIES
 
     def will_tell(self, key: Key) -> bool:
         """Whether the server tells at once when something comes into a runner's queue, which was empty."""
@@ -193,6 +147,7 @@ class QueueDepths:
         """Drop a runner that is gone."""
         self._windows.pop(key, None)
         self._credentials.forget(key)
+        self._invocations.forget(key)
         self._leave(key)
 
     async def _ask_rest[T](self, key: Key, question: Question[T | None]) -> T | None:
@@ -213,11 +168,14 @@ class QueueDepths:
         if error.kind not in _NOT_OF_THE_URL:
             self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
 
-    def _remember(self, key: Key, backend: Backend) -> None:
-        if self._backends.get(key) != backend:
-            self._leave(key)
-            self._backends[key] = backend
-            self._sharers.setdefault(_queue(backend), set()).add(key)
+    def _remember(self, key: Key, backend: Backend) -> bool:
+        """Take a runner's backend in; whether it was known."""
+        if self._backends.get(key) == backend:
+            return True
+        self._leave(key)
+        self._backends[key] = backend
+        self._sharers.setdefault(_queue(backend), set()).add(key)
+        return False
 
     def _leave(self, key: Key) -> None:
         backend = self._backends.pop(key, None)

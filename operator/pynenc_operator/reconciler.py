@@ -221,7 +221,8 @@ class Reconciler:
         previous = runner.get("status", {})
         current = status.compute_status(previous, report, now)
         oldest = await self._oldest.age(key, seen.depth)
-        self.table.looked(key, Look(report, current["conditions"], seen.pods, oldest), now)
+        invocations = await self._depths.invocations(key)
+        self.table.looked(key, Look(report, current["conditions"], seen.pods, oldest, invocations), now)
         memory = self._memory[key]
         patch = status.patch_for(previous, current, now - memory.status_written)
         if patch is None or now < memory.status_not_before:

@@ -3,7 +3,7 @@
 Pure. A runner is dead when its worker had reported and ended without `drained`; then its id, the pod's
 UID, is named on one living worker, which has the app and hands exactly its invocations on. The dead pod
 stays until that worker answers, and is marked then. What is held without any pod left to tell of it, the
-backend's own figures show: then one worker lives for as long as pynenc needs to find out.
+backend's own figures show: then one worker lives for as long as pynenc needs to find out, whenever it can come.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Final
 
 from pynenc_operator import pool as pools
 from pynenc_operator.decision import Mark, Name
-from pynenc_operator.model import Observation, WorkerPod
+from pynenc_operator.model import Observation, Orphans, WorkerPod
 from pynenc_operator.pool import Pool
 
 # The answer is one annotation of at most 1,024 characters: 27 ids of 36 fit.
@@ -40,7 +40,7 @@ class Recovery:
 def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     """Decide who recovers what; the same whoever decides, and nothing once all of it is done."""
     if not seen.vanished and not any(pod.died or pod.recover or pod.recovered for pod in seen.pods):
-        return Recovery(orphaned=_orphaned(seen, now))  # nearly always: nobody has died
+        return Recovery(orphaned=_orphaned(seen))  # nearly always: nobody has died
     answered = {runner_id: pod for pod in seen.pods for runner_id in pod.recovered}
     settled = {pod.uid for pod in seen.pods if pod.recovered_by}
     dead = sorted((pod for pod in seen.pods if pod.died and not pod.recovered_by), key=_by_death)
@@ -53,7 +53,7 @@ def plan(pool: Pool, seen: Observation, now: float) -> Recovery:
     late = seen.recovery_since is not None and now - seen.recovery_since > ANSWER_SECONDS and seen.depth is not None
     silent = frozenset(pod.uid for pod in pool.workers if late and _open(pod))
     marks = tuple(Mark(pod, answered[pod.uid].name) for pod in done)
-    return Recovery((*marks, *_names(pool, waiting, dead, silent)), waiting, _orphaned(seen, now), len(silent))
+    return Recovery((*marks, *_names(pool, waiting, dead, silent)), waiting, _orphaned(seen), len(silent))
 
 
 def _names(pool: Pool, waiting: tuple[str, ...], dead: list[WorkerPod], silent: frozenset[str]) -> tuple[Name, ...]:
@@ -85,8 +85,17 @@ def _open(pod: WorkerPod) -> list[str]:
     return [runner_id for runner_id in pod.recover if runner_id not in pod.recovered]
 
 
-def _orphaned(seen: Observation, now: float) -> bool:
-    return seen.orphans is not None and now - seen.orphans.since < ORPHANS_SECONDS
+def searched_for(orphans: Orphans, pool: Pool, now: float) -> bool:
+    """Whether a worker that still lives has had the time to find them, had they been a dead runner's.
+
+    Not only time has to pass: with a pin of 0, a pause, or a template that can't start, nobody looks.
+    """
+    begun = [max(orphans.since, pod.started_at) for pod in pool.workers if pod.started_at is not None]
+    return any(now - since >= ORPHANS_SECONDS for since in begun)
+
+
+def _orphaned(seen: Observation) -> bool:
+    return seen.orphans is not None and not seen.orphans.given_up
 
 
 def _by_death(pod: WorkerPod) -> tuple[float, str]:

@@ -159,7 +159,7 @@ def parse_failures(status: Json) -> Failures | None:
 def parse_orphans(status: Json) -> Orphans | None:
     """Read the orphaned invocations that a runner's status remembers."""
     known = status.get("orphans")
-    return Orphans(known["count"], parse_time(known["since"])) if known else None
+    return Orphans(known["count"], parse_time(known["since"]), known.get("givenUp", False)) if known else None
 
 
 def condition_since(runner_status: Json, kind: str, status: str) -> float | None:

@@ -107,6 +107,13 @@ GAUGES: Final = (
         "Seconds that the entry at the queue's head has been ready to run, read every 5 s. On Redis and MongoDB; "
         "others can't tell it without a scan, and have no sample.",
     ),
+    _of_runner(
+        "invocations",
+        _G,
+        "Invocations of the runner's app, whatever their queue, counted every 30 s (40 s at rest); two runners of one "
+        "app show the same ones. On Redis, also beside a RabbitMQ, and SQLite; no sample while they can't be counted.",
+        "status",
+    ),
     _of_runner("broker_up", _G, "1 if the latest look could count the queue."),
     _of_runner("broker_last_success_timestamp_seconds", _G, "When the queue was last counted (Unix time)."),
     _of_runner("last_reconcile_timestamp_seconds", _G, "When the runner was last looked at (Unix time)."),
@@ -180,6 +187,8 @@ def _gauges(record: RunnerRecord) -> Iterator[Sample]:
         yield "queue_depth", (), report.depth.count
         if look.oldest_age is not None:
             yield "queue_oldest_age_seconds", (), look.oldest_age
+    for status, count in (look.invocations or {}).items():
+        yield "invocations", (status,), count
     yield "broker_up", (), report.depth is not None
     if record.counted_at is not None:
         yield "broker_last_success_timestamp_seconds", (), record.counted_at

@@ -6,7 +6,7 @@ its first look has happened before it came, and is not counted again.
 
 import math
 from collections import Counter as Amounts
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ class Look:
     conditions: Sequence[Json]
     pods: Sequence[WorkerPod]
     oldest_age: float | None = None  # seconds that the oldest entry of the queue has waited; None: not known
+    invocations: Mapping[str, int] | None = None  # of its app, by status; None: not known
 
 
 @dataclass(slots=True)

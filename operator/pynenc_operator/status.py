@@ -74,4 +74,7 @@ def _failures(failures: Failures | None) -> Json | None:
 
 
 def _orphans(orphans: Orphans | None) -> Json | None:
-    return {"count": orphans.count, "since": rfc3339(orphans.since)} if orphans else None
+    if orphans is None:
+        return None
+    # Also where it is false: a merge patch leaves what it does not name.
+    return {"count": orphans.count, "since": rfc3339(orphans.since), "givenUp": orphans.given_up}

@@ -14,7 +14,7 @@ import redis
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.model import QueueMark
-from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
+from pynenc_operator.questions import HELD, CountInvocations, CountQueue, OldestEntry, ReadHeartbeats
 from pynenc_worker import contract
 from tests.cluster.paths import ROOT
 from tests.integration.redis_server import RedisServer
@@ -78,7 +78,7 @@ async def ask_as_the_operator(url: str) -> None:
     source, backend = BackendSource(allow_local=True), Backend(BackendKind.REDIS, url, APP_ID)
     assert (await source.ask(backend, CountQueue())).waiting == 1
     assert (await source.ask(backend, CountQueue((QueueMark("default", "gone", 1),)))).stayed == 0
-    assert await source.ask(backend, CountHeld()) == 1
+    assert await source.ask(backend, CountInvocations(HELD)) == {**dict.fromkeys(HELD, 0), "running": 1}
     assert await source.ask(backend, OldestEntry())
     assert await source.ask(backend, ReadHeartbeats()) == ()
 

@@ -5,6 +5,7 @@ name. Neither can use a file of the other.
 """
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from pynenc_worker.config import ConfigError
 from pynenc_worker.index import InvocationIndex
 
 _BUSY_SECONDS: Final = 30.0
+_FORGET_SECONDS: Final = 5.0  # the same, where a worker that leaves has its last report to make
 
 
 def queue_table(app_id: str) -> str:
@@ -41,13 +43,27 @@ def refuse_other_lines_file(path: str, app_id: str) -> None:
 
 
 class SqliteIndex(InvocationIndex):
-    """The queue's own table; pynenc tells only how many there are, and on 0.4 only in queues that it knows of."""
+    """The queue's own table, of which pynenc tells only how many there are; and the runners' heartbeats."""
 
     def queued(self) -> set[str] | None:
         """Everything that stands in the app's queues, also in those that others serve."""
         broker = self._app.broker
         with closing(_connect(broker.sqlite_db_path)) as connection:
             return {str(row[0]) for row in connection.execute(f"SELECT invocation_id FROM {broker.tables.QUEUE}")}  # noqa: S608 - pynenc's name
+
+    def silent_runners(self, seconds: float) -> list[str]:
+        """Runners whose last heartbeat is older than that."""
+        orchestrator = self._app.orchestrator
+        silent = f"SELECT runner_id FROM {orchestrator.tables.RUNNER_HEARTBEATS} WHERE last_heartbeat < ?"  # noqa: S608 - pynenc's name
+        with closing(_connect(orchestrator.sqlite_db_path)) as connection:
+            return [str(row[0]) for row in connection.execute(silent, (time.time() - seconds,))]
+
+    def forget_runner(self, runner_id: str) -> None:
+        """Remove a heartbeat: pynenc never does, and one that stands still tells the operator of a death."""
+        orchestrator = self._app.orchestrator
+        forget = f"DELETE FROM {orchestrator.tables.RUNNER_HEARTBEATS} WHERE runner_id = ?"  # noqa: S608 - pynenc's name
+        with closing(sqlite3.connect(orchestrator.sqlite_db_path, timeout=_FORGET_SECONDS)) as connection, connection:
+            connection.execute(forget, (runner_id,))
 
 
 def _connect(path: str) -> sqlite3.Connection:

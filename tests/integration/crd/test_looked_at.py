@@ -28,7 +28,7 @@ STATUS: Json = {
     "lastScaleReason": "QueueDepth",
     "startSeconds": 3,
     "failures": {"templateHash": "0123456789", "count": 2, "lastTime": "2026-11-25T10:00:00.123456Z"},
-    "orphans": {"count": 2, "since": "2026-11-25T10:00:00Z"},
+    "orphans": {"count": 2, "since": "2026-11-25T10:00:00Z", "givenUp": True},
     "conditions": [
         {
             "type": "Ready",

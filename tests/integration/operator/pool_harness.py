@@ -9,12 +9,13 @@ from typing import Any
 
 from pynenc_operator import labels
 from pynenc_operator.conditions import Problem, rfc3339
+from pynenc_operator.depthwindow import DepthWindow
 from pynenc_operator.kube import Kube
 from pynenc_operator.model import Key, QueueDepth
 from pynenc_operator.podcache import PodCache, RunnerCache
 from pynenc_operator.podspec import build_worker_pod, service_account
 from pynenc_operator.questions import Heartbeat, QueueCount
-from pynenc_operator.queuedepth import DepthWindow, Reading
+from pynenc_operator.queuedepth import Reading
 from pynenc_operator.reconciler import Reconciler
 from pynenc_worker import contract
 
@@ -45,6 +46,9 @@ class SetDepths:
 
     async def heartbeats(self, key: Key, *runner_ids: str) -> tuple[Heartbeat, ...]:  # noqa: ARG002
         return tuple(beat for beat in self.beats if not runner_ids or beat.runner_id in runner_ids)
+
+    async def invocations(self, key: Key) -> dict[str, int] | None:  # noqa: ARG002
+        return None
 
     async def oldest(self, key: Key) -> float | None:  # noqa: ARG002
         return None

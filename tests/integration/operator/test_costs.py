@@ -15,11 +15,13 @@ import pytest
 from pynenc_operator.arrivals import CHECK_SECONDS
 from pynenc_operator.backends import Backend, BackendKind
 from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.invocationcounts import ASK_SECONDS
 from pynenc_operator.kube import Kube
 from pynenc_operator.kube_call import DRY_RUN, Call
 from pynenc_operator.kube_connection import Connection
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import PodCache
+from pynenc_operator.questions import STATUSES
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import opened
 from tests.integration.operator.operator_process import Operator
@@ -133,6 +135,11 @@ def queue_of(app: str, url: str) -> str:
     return str(broker.key.default_queue())
 
 
+def by_status(took: float, runners: int) -> float:
+    """How many commands counting invocations by status may take in so many seconds."""
+    return (took / ASK_SECONDS + 1) * runners * len(STATUSES)
+
+
 class Costs:
     """What an operator's process has asked for since the last time."""
 
@@ -175,7 +182,9 @@ class Costs:
         counting = ("srandmember", "llen", "lindex", "zcard", "zrange")
         assert max(cost[name] for name in counting) <= cost["looks"]  # a look is one count
         assert cost["exists"] <= checks  # whether Redis is there still
-        assert cost.keys() == {"looks", "reads", "multi", "exec", "exists", *counting}  # nothing of the API server
+        assert cost["scard"] <= by_status(took, runners)  # with a count of the queue: no read more
+        known = {"looks", "reads", "multi", "exec", "exists", "scard", *counting}
+        assert cost.keys() <= known  # nothing of the API server
 
 
 def create(cluster: HalfCluster, namespace: str, names: list[str], redis: RedisServer, **spec: Any) -> None:
@@ -224,10 +233,12 @@ def test_many_runners_at_rest_and_while_work_waits(
         redis.command("RPUSH", queue_of(name, redis.url), "entry")
     time.sleep(12)
     costs.since()
+    began = time.monotonic()
     time.sleep(5)
     cost = costs.since()
     assert cost["looks"] >= 2 * RUNNERS
     assert cost["llen"] <= cost["looks"] + RUNNERS
+    assert cost["scard"] <= by_status(time.monotonic() - began)
     # Asked for metrics now and then, of each app: the names of its queues, their heads, and since when these wait.
     since_when = 3 * cost["mget"]
     assert cost["reads"] - since_when <= cost["looks"] / 3  # they go together

@@ -57,6 +57,8 @@ def test_a_runners_story_can_be_read_until_it_is_deleted(
     assert operator.of_runner("scale_decisions_total", direction="up", reason="QueueDepth") == 1
     assert operator.of_runner("scale_decisions_total", direction="hold", reason="MaxReplicas") == 1
     assert operator.of_runner("queue_depth") == 3
+    operator.until("by status", lambda: operator.of_runner("invocations", status="registered") == 3)
+    assert operator.of_runner("invocations", status="running") == 0
     oldest = operator.of_runner("queue_oldest_age_seconds")
     assert oldest is not None
     assert 0 < oldest < WITHIN

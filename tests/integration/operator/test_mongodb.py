@@ -16,7 +16,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.brokerclients import BrokerClients
 from pynenc_operator.mongoqueue import COUNTED_EXACTLY, collection_prefix
-from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
+from pynenc_operator.questions import HELD, CountInvocations, CountQueue, OldestEntry, ReadHeartbeats
 from tests.integration.mongo_server import MongoServer
 from tests.integration.operator.tcp_proxy import TcpProxy
 from tests.integration.worker.processes import Line, Producer
@@ -79,13 +79,15 @@ async def test_what_is_held_who_lives_and_what_is_next_is_read_as_the_plugin_kee
     producer: Producer, source: BackendSource, backend: Backend
 ) -> None:
     before = time.time()
-    for question in (CountHeld(), ReadHeartbeats(), OldestEntry()):
+    held = CountInvocations(HELD)
+    assert await source.ask(backend, held) == dict.fromkeys(HELD, 0)
+    for question in (ReadHeartbeats(), OldestEntry()):
         assert not await source.ask(backend, question)
     for number in range(3):
         producer.call("nap", name=str(number), seconds=0)
     for runner_id in ("a", "b"):
         producer("claim", runner_id=runner_id)
-    assert await source.ask(backend, CountHeld()) == 2
+    assert await source.ask(backend, held) == dict.fromkeys(HELD, 0) | {"pending": 2}
     everyone = await source.ask(backend, ReadHeartbeats())
     assert everyone is not None
     assert [beat.runner_id for beat in everyone] == ["b", "a"]
@@ -99,7 +101,7 @@ async def test_what_is_held_who_lives_and_what_is_next_is_read_as_the_plugin_kee
 async def test_a_look_leaves_nothing_behind(
     source: BackendSource, backend: Backend, mongo_server: MongoServer, app_id: str
 ) -> None:
-    for question in (CountQueue(), CountHeld(), ReadHeartbeats(), OldestEntry()):
+    for question in (CountQueue(), CountInvocations(HELD), ReadHeartbeats(), OldestEntry()):
         await source.ask(backend, question)
     with mongo_server.database() as database:
         assert not [name for name in database.list_collection_names() if name.startswith(collection_prefix(app_id))]

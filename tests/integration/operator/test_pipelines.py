@@ -9,7 +9,7 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.model import QueueMark
-from pynenc_operator.questions import CountQueue, QueueCount
+from pynenc_operator.questions import STATUSES, CountInvocations, CountQueue, QueueCount
 from pynenc_worker import queuekeys
 from tests.integration.redis_server import RedisServer
 
@@ -63,6 +63,38 @@ async def test_the_queues_of_a_server_cost_one_round_trip(redis: RedisServer) ->
     new = {name: after[name] - before.get(name, 0) for name in ("multi", "exec", "llen", "lindex")}
     assert set(new.values()) == {APPS}
     assert redis.reads() - read <= 20  # of 41 kB, and those of asking
+
+
+async def test_invocations_are_counted_by_status_in_the_round_trip_of_the_queues(redis: RedisServer) -> None:
+    source = BackendSource(allow_local=True)
+    backends = apps(redis.url, 20)
+    await make_clients(source, backends)
+    running = (await queue_of(source, backends[0])).replace("broker:default_queue", "orchestrator:status:running")
+    redis.command("SADD", running, "one", "two")
+    before, read = redis.calls(), redis.reads()
+    questions: tuple[CountQueue | CountInvocations, ...] = (CountQueue(), CountInvocations(STATUSES))
+    both = [(backend, question) for backend in backends for question in questions]
+    answers = await asyncio.gather(*(source.ask(*each) for each in both))
+    none = dict.fromkeys(STATUSES, 0)
+    assert answers[1::2] == [none | {"running": 2}, *[none] * 19]
+    assert [answer.waiting for answer in answers[::2]] == [0] * 20  # type: ignore[union-attr]
+    after = redis.calls()
+    assert after["scard"] - before.get("scard", 0) == 20 * len(STATUSES)
+    assert redis.reads() - read <= 20  # of 22 kB, those of asking, and of hearing of arrivals
+
+
+async def test_states_that_may_not_be_read_are_no_error_of_the_queue(redis: RedisServer) -> None:
+    owner = BackendSource(allow_local=True)
+    [queue] = [await queue_of(owner, backend) for backend in apps(redis.url, 1)]
+    redis.command("ACL", "SETUSER", "guest", "on", ">secret", "+@all", f"~{queue.removesuffix('default_queue')}*")
+    [backend] = apps(redis.url.replace("redis://", "redis://guest:secret@"), 1)
+    source = BackendSource(allow_local=True)
+    await make_clients(source, [backend])
+    asked = source.ask(backend, CountQueue()), source.ask(backend, CountInvocations(STATUSES))
+    counted, refused = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(counted, QueueCount)
+    assert isinstance(refused, BrokerError)
+    assert refused.kind is BrokerErrorKind.AUTHENTICATION
 
 
 async def test_each_is_told_what_has_stayed_of_its_own_queue(redis: RedisServer) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pynenc_operator.clock import Clock
+from pynenc_operator.conditions import rfc3339
 from pynenc_operator.kube import Forbidden, Kube
 from pynenc_operator.kube_connection import Connection
 from tests.cluster.half_cluster import HalfCluster
@@ -362,6 +363,22 @@ async def test_what_the_backend_calls_held_at_zero_starts_one_worker(make_pool: 
     await pool.look()
     assert await pool.asked_to_leave() == ["reports-0"]
     assert "orphans" not in await pool.status()
+
+
+async def test_orphans_that_were_given_up_come_back_when_their_number_changes(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pool.depths.orphaned = 2
+    given_up = {"count": 2, "since": rfc3339(pool.now() - 3600), "givenUp": True}
+    spec = (await pool.runner())["spec"]
+    await pool.kube.patch_runner_status(*pool.key, {"orphans": given_up}, spec)
+    await pool.look()
+    assert (await pool.names(), (await pool.status())["orphans"]) == ([], given_up)
+    pool.depths.orphaned = 3
+    pool.skew += 130
+    await pool.look()
+    assert await pool.names() == ["reports-0"]
+    found = (await pool.status())["orphans"]
+    assert (found["count"], found["givenUp"]) == (3, False)
 
 
 async def test_an_outage_lasts_since_its_first_leader_saw_it_begin(make_pool: MakePool) -> None:

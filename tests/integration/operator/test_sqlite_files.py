@@ -1,6 +1,7 @@
 """SQLite files of both lines of pynenc, made by themselves: counted alike, and never changed by the operator."""
 
 import hashlib
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pynenc_operator import sqliteapp
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
-from pynenc_operator.broker import BackendSource
-from pynenc_operator.questions import CountQueue
+from pynenc_operator.broker import BackendSource, Question
+from pynenc_operator.questions import STATUSES, CountInvocations, CountQueue, ReadHeartbeats
 from tests.integration.conftest import interpreter_of
 from tests.integration.worker.processes import Line, Producer
 
@@ -26,10 +28,13 @@ def producing(line: str, folder: Path) -> Iterator[Producer]:
     producer.close()
 
 
-async def count(folder: Path, *queues: str, app_id: str = "shop") -> int:
+async def ask[T](folder: Path, question: Question[T], *queues: str, app_id: str = "shop") -> T:
     with closing(BackendSource(deadline=30.0)) as source:
-        backend = Backend(BackendKind.SQLITE, str(folder / "pynenc.db"), app_id, queues)
-        return (await source.ask(backend, CountQueue())).waiting
+        return await source.ask(Backend(BackendKind.SQLITE, str(folder / "pynenc.db"), app_id, queues), question)
+
+
+async def count(folder: Path, *queues: str, app_id: str = "shop") -> int:
+    return (await ask(folder, CountQueue(), *queues, app_id=app_id)).waiting
 
 
 @both_lines
@@ -49,6 +54,10 @@ async def test_an_app_that_has_enqueued_nothing_is_counted_without_a_change(line
         producer.call("nap", name="a", seconds=0.1)
     before = hashlib.sha256((tmp_path / "pynenc.db").read_bytes()).hexdigest()
     assert await count(tmp_path, app_id="another") == 0
+    none = dict.fromkeys(STATUSES, 0)
+    assert await ask(tmp_path, CountInvocations(STATUSES), app_id="another") == none
+    assert await ask(tmp_path, CountInvocations(STATUSES)) == none | {"registered": 1}
+    assert await ask(tmp_path, ReadHeartbeats()) == await ask(tmp_path, ReadHeartbeats(), app_id="another") == ()
     assert hashlib.sha256((tmp_path / "pynenc.db").read_bytes()).hexdigest() == before
 
 
@@ -88,3 +97,25 @@ async def test_what_is_no_file_of_pynencs_is_no_zero_by_mistake(broken: str, tmp
         assert caught.value.cause == "DatabaseError"
     else:
         assert await count(tmp_path) == 0  # as pynenc's own would: it has just been made
+
+
+async def test_a_file_that_has_grown_too_large_to_be_searched_in_time_has_its_queue_counted_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with producing("0.3", tmp_path) as producer:
+        producer.call("nap", name="a", seconds=0.1)
+    with closing(sqlite3.connect(tmp_path / "pynenc.db")) as connection, connection:
+        [table] = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%orchestrator_invocations'")
+        ids = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000) SELECT x FROM n"
+        row = "invocation_id, task_id_key, call_id_key, status, status_timestamp"
+        connection.execute(f"INSERT INTO {table[0]} ({row}) SELECT x, '', '', 'success', 0 FROM ({ids})")  # noqa: S608 - pynenc's name
+    found = await ask(tmp_path, CountInvocations(STATUSES))
+    assert found is not None
+    assert found["success"] == 100_000
+    monkeypatch.setattr(sqliteapp, "_READ_SECONDS", 0.0)
+    with closing(BackendSource(deadline=30.0)) as source:
+        backend = Backend(BackendKind.SQLITE, str(tmp_path / "pynenc.db"), "shop")
+        with pytest.raises(BrokerError, match="OperationalError") as caught:
+            await source.ask(backend, CountInvocations(STATUSES))
+        assert caught.value.kind is not BrokerErrorKind.TIMEOUT  # after which its server would rest
+        assert (await source.ask(backend, CountQueue())).waiting == 1

@@ -10,7 +10,7 @@ from redis import Redis
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError
 from pynenc_operator.broker import BackendSource
-from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
+from pynenc_operator.questions import HELD, CountInvocations, CountQueue, OldestEntry, ReadHeartbeats
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.conftest import runner
 from tests.integration.operator.rest import Api
@@ -44,7 +44,7 @@ def bombed(redis: RedisServer, tmp_path: Path) -> Path:
 async def test_nothing_of_a_queue_is_unpickled(redis: RedisServer, bombed: Path) -> None:
     source, backend = BackendSource(allow_local=True), Backend(BackendKind.REDIS, redis.url, MODULE)
     assert (await source.ask(backend, CountQueue())).waiting == 2
-    assert await source.ask(backend, CountHeld()) == 0
+    assert await source.ask(backend, CountInvocations(HELD)) == dict.fromkeys(HELD, 0)
     for question in (OldestEntry(), ReadHeartbeats()):
         with pytest.raises(BrokerError):
             await source.ask(backend, question)

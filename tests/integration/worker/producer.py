@@ -5,8 +5,10 @@ Run as a script by the line's interpreter, it answers one JSON request per line 
 
 import importlib
 import json
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,13 +82,32 @@ def claim(app: Pynenc, runner_id: str) -> str:
     return str(invocation_id)
 
 
+def by_status(app: Pynenc) -> dict[str, int]:
+    """How many invocations are in each status that this line of pynenc has."""
+    return {status.value: app.orchestrator.count_invocations(statuses=[status]) for status in InvocationStatus}
+
+
+def heartbeats(app: Pynenc) -> dict[str, float]:
+    """When each runner that pynenc calls active has last said that it lives."""
+    return {str(one.runner_id): one.last_heartbeat.timestamp() for one in app.orchestrator.get_active_runners()}
+
+
+def beat(app: Pynenc, runner_id: str, ago: float = 0.0) -> None:
+    """Have a runner's last heartbeat be so many seconds old."""
+    orchestrator, last = app.orchestrator, time.time() - ago
+    orchestrator.register_runner_heartbeats([runner_id], can_run_atomic_service=True)
+    if hasattr(orchestrator, "client"):
+        orchestrator.client.hset(orchestrator.key.runner_heartbeat(runner_id), "last_heartbeat", last)
+    else:
+        with closing(sqlite3.connect(orchestrator.sqlite_db_path)) as connection, connection:
+            update = f"UPDATE {orchestrator.tables.RUNNER_HEARTBEATS} SET last_heartbeat = ? WHERE runner_id = ?"  # noqa: S608 - pynenc's name
+            connection.execute(update, (last, runner_id))
+
+
 def die_with_all(app: Pynenc) -> int:
-    """Take all that is queued as a runner whose last heartbeat is long ago, and run none of it. For Redis."""
+    """Take all that is queued as a runner whose last heartbeat is long ago, and run none of it."""
     runner = RunnerContext("ThreadRunner", "dead-runner")
-    app.orchestrator.register_runner_heartbeats([runner.runner_id], can_run_atomic_service=True)
-    app.orchestrator.client.hset(
-        app.orchestrator.key.runner_heartbeat(runner.runner_id), "last_heartbeat", time.time() - 3600
-    )
+    beat(app, runner.runner_id, 3600)
     taken = 0
     while app.broker.count_invocations():
         invocation_id = app.broker.retrieve_invocation()
@@ -114,7 +135,7 @@ def main() -> None:
     """Serve until the input ends."""
     functions = (
         *(call, status, result, queued, queued_in, route, take_all, registered),
-        *(pop, claim, die_with_all, slot_holder, slots_completed),
+        *(by_status, heartbeats, beat, pop, claim, die_with_all, slot_holder, slots_completed),
     )
     operations = {function.__name__: function for function in functions}
     for line in sys.stdin:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from pynenc_operator.backends import Backend, BackendKind
-from pynenc_operator.broker import BackendSource
+from pynenc_operator.broker import BackendSource, Question
 from pynenc_operator.brokerclients import load_plugins
-from pynenc_operator.questions import CountQueue
+from pynenc_operator.questions import STATUSES, CountInvocations, CountQueue, Heartbeat, ReadHeartbeats
 from pynenc_worker import contract
 from tests.integration.worker.conftest import StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
@@ -28,15 +28,20 @@ def _plugins() -> None:
     load_plugins()
 
 
-def counted(line: Line, queues: Sequence[str] = ()) -> int:
-    """How many the operator counts."""
+def asked[T](line: Line, question: Question[T], queues: Sequence[str] = ()) -> T:
+    """What the operator is told."""
 
-    async def count() -> int:
+    async def ask() -> T:
         with contextlib.closing(BackendSource(allow_local=True, deadline=30.0)) as source:
             backend = Backend(BackendKind(line.backend), line.url, line.app_id, tuple(queues))
-            return (await source.ask(backend, CountQueue())).waiting
+            return await source.ask(backend, question)
 
-    return asyncio.run(count())
+    return asyncio.run(ask())
+
+
+def counted(line: Line, queues: Sequence[str] = ()) -> int:
+    """How many the operator counts."""
+    return asked(line, CountQueue(), queues).waiting
 
 
 @pytest.mark.parametrize(("line", "version"), PAIRS.items(), indirect=["line"], ids=PAIRS)
@@ -66,6 +71,7 @@ def test_a_worker_lives_and_is_counted_on_each_line_and_backend(
     line.open_gate("running")
     assert worker.exit_code() == 0
     assert worker.pod.state() == "drained"
+    assert producer("heartbeats") == {}  # it ended in order
     assert producer.succeeded(running)
     assert counted(line) == producer("queued") == 1
     line.open_gate("waiting")
@@ -82,3 +88,29 @@ def test_the_operator_counts_the_queues_that_are_named_as_pynenc_does(producer: 
     for queues in (["gpu"], ["default"], ["gpu", "mail"], ["unused"]):
         assert counted(line, queues) == producer("queued_in", queues=queues)
     assert counted(line) == producer("queued_in", queues=["default", "gpu", "mail"]) == 14  # none named: all
+
+
+@pytest.mark.parametrize("line", PAIRS, indirect=True)
+def test_the_operator_knows_every_status_of_pynencs_and_counts_as_it_does(producer: Producer, line: Line) -> None:
+    assert asked(line, CountInvocations(STATUSES)) == dict.fromkeys(STATUSES, 0)
+    for number in range(3):
+        producer.call("nap", name=f"held-{number}", seconds=0.1)
+    assert producer("die_with_all") == 3
+    for number in range(2):
+        producer.call("nap", name=f"waiting-{number}", seconds=0.1)
+    found = asked(line, CountInvocations(STATUSES))
+    assert found == producer("by_status")
+    assert found is not None
+    assert {status: count for status, count in found.items() if count} == {"registered": 2, "running": 3}
+
+
+@pytest.mark.parametrize("line", PAIRS, indirect=True)
+def test_the_operator_hears_of_runners_what_pynenc_does(producer: Producer, line: Line) -> None:
+    assert asked(line, ReadHeartbeats()) == ()
+    for runner_id, ago in (("living", 0.0), ("silent", 300.0)):
+        producer("beat", runner_id=runner_id, ago=ago)
+    everyone = asked(line, ReadHeartbeats())
+    assert everyone is not None
+    beats = {beat.runner_id: beat.last for beat in everyone}
+    assert beats == pytest.approx(producer("heartbeats"))
+    assert asked(line, ReadHeartbeats(("silent", "unknown"))) == (Heartbeat("silent", beats["silent"]),)

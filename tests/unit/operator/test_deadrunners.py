@@ -1,5 +1,6 @@
 """What tells of dead runners when no pod does any more."""
 
+from dataclasses import replace
 from typing import Any
 
 from pynenc_operator.deadrunners import (
@@ -7,11 +8,13 @@ from pynenc_operator.deadrunners import (
     BEAT_CHECK_SECONDS,
     DEAD_AFTER_SECONDS,
     LAST_POD_SECONDS,
+    ORPHANS_CHECK_SECONDS,
     DeadRunners,
 )
 from pynenc_operator.model import Key, Observation, Orphans
 from pynenc_operator.podcache import PodCache
 from pynenc_operator.questions import Heartbeat
+from pynenc_operator.recovery import ORPHANS_SECONDS
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.scaling import decide
 from tests.unit.operator.builders import NOW, active, idle, seen
@@ -146,6 +149,29 @@ async def test_what_is_held_while_a_worker_of_ours_or_anybody_else_works_is_no_o
     assert await world.orphans(seen(), after=AT_ZERO_SECONDS) is None
     world.backend.beats = {"a-runner-outside-the-cluster": NOW - 9999}
     assert await world.orphans(seen(), after=AT_ZERO_SECONDS) == Orphans(1, world.now)
+
+
+async def test_orphans_are_given_up_once_a_worker_has_searched_for_them_and_not_before() -> None:
+    world = World()
+    world.backend.holds = 2
+    known = Orphans(2, NOW - 9 * ORPHANS_SECONDS)  # of a runner that was paused meanwhile
+    assert await world.orphans(seen(orphans=known)) == known
+    worker = idle("a", started_at=NOW)
+    assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_SECONDS - 1) == known
+    given_up = replace(known, given_up=True)
+    assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_CHECK_SECONDS) == given_up
+    assert await world.orphans(seen(orphans=given_up), after=AT_ZERO_SECONDS) == given_up
+    world.backend.holds = 3
+    assert await world.orphans(seen(orphans=given_up), after=AT_ZERO_SECONDS) == Orphans(3, world.now)
+
+
+async def test_orphans_are_given_up_also_while_another_runner_of_the_app_holds_now_more_now_less() -> None:
+    world = World()
+    world.backend.beats = {"a-runner-outside-the-cluster": NOW + ORPHANS_SECONDS}
+    world.backend.holds = 5
+    known = Orphans(2, NOW)
+    found = await world.orphans(seen(idle("a", started_at=NOW), orphans=known), after=ORPHANS_SECONDS)
+    assert found == replace(known, given_up=True)
 
 
 async def test_orphans_stand_until_their_number_changes_and_an_unknown_one_changes_nothing() -> None:

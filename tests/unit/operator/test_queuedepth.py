@@ -1,4 +1,4 @@
-"""What is remembered of a queue between two counts."""
+"""What is asked of runners' backends, and what is made of their answers."""
 
 import base64
 from dataclasses import replace
@@ -10,8 +10,8 @@ from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerEr
 from pynenc_operator.credentials import Credentials
 from pynenc_operator.kube import NotFound
 from pynenc_operator.model import Key, QueueMark
-from pynenc_operator.questions import CountHeld, CountQueue, QueueCount, ReadHeartbeats
-from pynenc_operator.queuedepth import DepthWindow, QueueDepths
+from pynenc_operator.questions import HELD, STATUSES, CountInvocations, CountQueue, QueueCount, ReadHeartbeats
+from pynenc_operator.queuedepth import QueueDepths
 from tests.unit.operator.builders import Time
 from tests.unit.operator.resources import RABBITMQ, runner
 
@@ -26,13 +26,14 @@ class Source:
         self.answer: int | BrokerError = 0
         self.asked: list[Backend] = []
         self.questions: list[Any] = []
+        self.invocations: dict[str, int] | None = None
 
     async def ask(self, backend: Backend, question: Any) -> Any:
         self.asked.append(backend)
         self.questions.append(question)
         if isinstance(self.answer, BrokerError):
             raise self.answer
-        return QueueCount(self.answer)
+        return self.invocations if isinstance(question, CountInvocations) else QueueCount(self.answer)
 
 
 class Secrets:
@@ -57,36 +58,6 @@ def source() -> Source:
 def depths(source: Source, time: Time, secrets: Secrets | None = None) -> QueueDepths:
     credentials = Credentials(secrets or Secrets(None), sqlite_dir="/data", monotonic=time)  # type: ignore[arg-type]
     return QueueDepths(source, credentials, time)  # type: ignore[arg-type]
-
-
-def test_the_peak_is_the_highest_count_of_two_seconds() -> None:
-    window = DepthWindow()
-    assert (
-        window.counted(0.0, QueueCount(9)).count,
-        window.counted(1.5, QueueCount(2)).peak,
-        window.counted(2.1, QueueCount(3)).peak,
-    ) == (9, 9, 3)
-
-
-def test_a_queue_waits_since_it_was_last_empty_and_falls_when_a_count_is_lower() -> None:
-    window = DepthWindow()
-    seen = [window.counted(float(at), QueueCount(count)) for at, count in enumerate((0, 3, 3, 5, 4, 4))]
-    assert [depth.waiting_since for depth in seen] == [None, 1.0, 1.0, 1.0, 1.0, 1.0]
-    assert [depth.fell_at for depth in seen] == [None, None, None, None, 4.0, 4.0]
-    assert window.counted(9.0, QueueCount(0)).waiting_since is None
-    window.counted(10.0, QueueCount(2))
-    window.failed(11.0)
-    assert window.counted(12.0, QueueCount(2)).waiting_since == 12.0
-    assert window.counted(13.0, QueueCount(2, stayed=1)).waiting_since == 12.0
-    assert window.counted(14.0, QueueCount(2, stayed=0)).waiting_since == 14.0
-
-
-def test_an_outage_begins_with_its_first_failed_count_and_ends_with_a_count() -> None:
-    window = DepthWindow()
-    assert window.failed(5.0) == 5.0
-    assert window.failed(9.0) == 5.0
-    assert window.counted(10.0, QueueCount(1)).count == 1
-    assert window.failed(11.0) == 11.0
 
 
 async def test_a_failed_count_is_unknown_and_not_zero(source: Source, time: Time) -> None:
@@ -247,12 +218,37 @@ async def test_who_holds_what_is_asked_of_the_redis_beside_a_rabbitmq(source: So
     await queue.read(KEY, runner(backend=on_rabbitmq()))
     assert queue.can_tell(KEY)
     assert not queue.shows_entries(KEY)
-    await queue.held(KEY)
+    source.invocations = {"pending": 1, "running": 2}
+    assert await queue.held(KEY) == 3
     await queue.heartbeats(KEY, "a")
-    assert source.questions[1:] == [CountHeld(), ReadHeartbeats(("a",))]
+    assert source.questions[1:] == [CountInvocations(HELD), ReadHeartbeats(("a",))]
     redis = Backend(BackendKind.REDIS, "redis://redis.shop.svc:6379", "reports")
     assert [backend.kind for backend in source.asked] == [BackendKind.RABBITMQ, BackendKind.REDIS, BackendKind.REDIS]
     assert source.asked[1:] == [redis, redis]
+
+
+async def test_invocations_are_counted_beside_the_queue_once_its_client_is_there(source: Source, time: Time) -> None:
+    queue = depths(source, time)
+    source.invocations = {"running": 2}
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    assert await queue.invocations(KEY) is None
+    await queue.read(KEY, runner(backend=on_rabbitmq()))
+    assert await queue.invocations(KEY) == {"running": 2}
+    assert source.questions[1:] == [CountQueue(), CountInvocations(STATUSES)]
+    assert [backend.kind for backend in source.asked[1:]] == [BackendKind.RABBITMQ, BackendKind.REDIS]
+
+
+async def test_invocations_of_an_unknown_backend_are_unknown(source: Source, time: Time) -> None:
+    secrets = Secrets("redis://:pass@redis:6379")
+    queue = depths(source, time, secrets)
+    source.invocations = {"running": 2}
+    for _ in range(2):
+        await queue.read(KEY, runner(backend=SECRET))
+    assert await queue.invocations(KEY) == {"running": 2}
+    secrets.url = None
+    another = {"redis": {"urlFrom": {"secretKeyRef": {"name": "another", "key": "url"}}}}
+    assert (await queue.read(KEY, runner(backend=another))).depth is None
+    assert await queue.invocations(KEY) is None
 
 
 async def test_a_redis_that_refuses_its_password_has_the_secrets_read_again(source: Source, time: Time) -> None:

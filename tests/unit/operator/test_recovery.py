@@ -7,12 +7,13 @@ import pytest
 
 from pynenc_operator.decision import Decision, Mark, Name
 from pynenc_operator.model import Orphans, WorkerPod
+from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
-from pynenc_operator.recovery import ANSWER_SECONDS, MOST_NAMED, ORPHANS_SECONDS
+from pynenc_operator.recovery import ANSWER_SECONDS, MOST_NAMED, ORPHANS_SECONDS, searched_for
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
-from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen
+from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting
 
 AT_ZERO = RunnerSpec()
 
@@ -92,14 +93,28 @@ def test_a_pin_of_zero_and_a_pause_start_nothing_but_say_what_waits(spec: Runner
     assert (decision.acts, decision.unrecovered) == (False, ("uid-a",))
 
 
-def test_orphans_keep_or_start_one_worker_for_a_quarter_of_an_hour() -> None:
-    fresh, stale = Orphans(2, NOW - ORPHANS_SECONDS + 1), Orphans(2, NOW - ORPHANS_SECONDS)
-    started = decide(AT_ZERO, seen(orphans=fresh), NOW)
+def test_orphans_keep_or_start_one_worker_until_they_are_given_up() -> None:
+    orphans, given_up = Orphans(2, NOW - 9 * ORPHANS_SECONDS), Orphans(2, NOW - 9 * ORPHANS_SECONDS, given_up=True)
+    started = decide(AT_ZERO, seen(orphans=orphans), NOW)
     assert started.create is not None
     assert (started.create.count, started.create.reason) == (1, Reason.ORPHANS)
-    assert not decide(AT_ZERO, seen(idle("a", 999), orphans=fresh), NOW).acts
-    assert decide(AT_ZERO, seen(idle("a", 999), orphans=stale), NOW).drains
-    assert not decide(AT_ZERO, seen(orphans=stale), NOW).acts
+    assert not decide(AT_ZERO, seen(idle("a", 999), orphans=orphans), NOW).acts
+    assert decide(AT_ZERO, seen(idle("a", 999), orphans=given_up), NOW).drains
+    assert not decide(AT_ZERO, seen(orphans=given_up), NOW).acts
+
+
+def test_orphans_are_searched_for_when_a_worker_has_lived_for_a_quarter_of_an_hour_since() -> None:
+    def searched(since: float, *pods: WorkerPod) -> bool:
+        return searched_for(Orphans(2, since), classify(AT_ZERO, seen(*pods), NOW), NOW)
+
+    long_ago = NOW - 9 * ORPHANS_SECONDS
+    just_enough = NOW - ORPHANS_SECONDS
+    assert searched(long_ago, idle("a", started_at=just_enough))
+    assert searched(just_enough, active("a", started_at=long_ago))
+    assert not searched(long_ago, idle("a", started_at=just_enough + 1))
+    assert not searched(just_enough + 1, idle("a", started_at=long_ago))
+    assert not searched(long_ago)  # nobody could come
+    assert not searched(long_ago, starting("a", started_at=long_ago))  # it has not reported, and does nothing yet
 
 
 def test_what_a_dead_recoverer_had_not_done_is_settled_with_it() -> None:

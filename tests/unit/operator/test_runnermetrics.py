@@ -35,6 +35,7 @@ def look(
     depth: int | None = 7,
     age: float = 3.0,
     spec: RunnerSpec = SPEC,
+    invocations: dict[str, int] | None = None,
 ) -> None:
     table.begins(key, RUNNER, NOW)
     table.acted(key, UP, Outcome(pods=[{"metadata": {"name": "n", "uid": "u"}}], created=["n"]), NOW)
@@ -47,7 +48,7 @@ def look(
         depth=None if depth is None else QueueDepth(depth, depth),
         facts=Facts(),
     )
-    table.looked(key, Look(report, [{"type": "Ready", "status": "True"}], pods, age), NOW)
+    table.looked(key, Look(report, [{"type": "Ready", "status": "True"}], pods, age, invocations), NOW)
 
 
 def exposed(table: RunnerTable) -> str:
@@ -114,6 +115,16 @@ def test_an_unknown_depth_is_no_sample_and_not_zero() -> None:
     assert f"pynenc_operator_broker_up{{{OF_RUNNER}}} 0.0" in text
 
 
+def test_invocations_are_told_by_status_and_not_at_all_where_they_are_unknown() -> None:
+    table = RunnerTable()
+    look(table, invocations={"running": 3, "failed": 0})
+    text = exposed(table)
+    for status, count in (("running", 3), ("failed", 0)):
+        assert f'\npynenc_operator_invocations{{{OF_RUNNER},status="{status}"}} {count}.0' in text
+    look(table)
+    assert "pynenc_operator_invocations{" not in exposed(table)
+
+
 def test_a_refused_pod_counts_by_who_refused_it() -> None:
     table = RunnerTable()
     table.begins(REPORTS, RUNNER, NOW)
@@ -132,7 +143,7 @@ def test_a_thousand_runners_that_came_and_went_leave_no_series() -> None:
     registry.register(RunnerMetrics(lambda: table))
     keys = [Key(f"ns-{number % 10}", f"runner-{number}") for number in range(1000)]
     for key in keys:
-        look(table, idle("a"), active("b"), key=key)
+        look(table, idle("a"), active("b"), key=key, invocations={"running": 1})
     assert sum(len(family.samples) for family in registry.collect()) > 50 * len(keys)
     for key in keys:
         table.forget(key)

@@ -77,7 +77,7 @@ def observations(draw: st.DrawFn) -> Observation:
         draw(st.sampled_from(TEMPLATES)),
         quota_full=draw(st.booleans()),
         vanished=draw(RUNNER_IDS),
-        orphans=draw(st.none() | st.just(Orphans(1, NOW - draw(AGES)))),
+        orphans=draw(st.none() | st.builds(Orphans, st.just(1), st.just(NOW - draw(AGES)), st.booleans())),
         not_consumed_since=draw(st.none() | st.just(NOW - draw(AGES))),
         hang_suspected_at=draw(st.none() | st.just(NOW - draw(AGES))),
     )

@@ -7,9 +7,10 @@ import pytest
 
 from pynenc_operator.conditions import Facts, Problem, Report
 from pynenc_operator.decision import Decision
-from pynenc_operator.model import Key, QueueDepth, Trouble
+from pynenc_operator.model import Key, Orphans, QueueDepth, Trouble
 from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
+from pynenc_operator.resource import parse_orphans
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.status import compute_status, learn_start_seconds, patch_for
 from tests.unit.operator.builders import NOW, active, idle, seen, starting
@@ -42,6 +43,11 @@ def test_a_status_counts_the_pool() -> None:
     assert (status["replicas"], status["readyReplicas"], status["desiredReplicas"]) == (2, 1, 2)
     assert (status["activeReplicas"], status["idleReplicas"], status["drainingReplicas"]) == (1, 1, 0)
     assert (status["queueDepth"], status["observedGeneration"]) == (4, 3)
+
+
+@pytest.mark.parametrize("orphans", [Orphans(2, NOW), Orphans(2, NOW, given_up=True), None])
+def test_orphans_are_read_as_they_were_told(orphans: Orphans | None) -> None:
+    assert parse_orphans(compute_status({}, report(orphans=orphans), NOW)) == orphans
 
 
 @pytest.mark.parametrize(

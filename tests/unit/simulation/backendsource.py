@@ -8,7 +8,15 @@ from pynenc_operator.arrivals import LISTEN_SECONDS
 from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import DEADLINE_SECONDS, BackendSource
 from pynenc_operator.model import QueueMark
-from pynenc_operator.questions import CountHeld, CountQueue, Heartbeat, OldestEntry, QueueCount, ReadHeartbeats
+from pynenc_operator.questions import (
+    STATUSES,
+    CountInvocations,
+    CountQueue,
+    Heartbeat,
+    OldestEntry,
+    QueueCount,
+    ReadHeartbeats,
+)
 from tests.unit.simulation.run import Run
 from tests.unit.simulation.taskqueue import Broker
 
@@ -36,7 +44,7 @@ class SimulatedSource(BackendSource):
         self._run.after(self._run.timing.count, self._arrived)
 
     async def ask(self, backend: Backend, question: Any) -> Any:
-        if isinstance(question, OldestEntry):
+        if isinstance(question, OldestEntry) or question == CountInvocations(STATUSES):
             return None  # nothing is decided by it
         await asyncio.sleep(self._run.draw(self._run.timing.count))
         if self._broker.down:
@@ -48,8 +56,8 @@ class SimulatedSource(BackendSource):
                 if self._broker.tells and not self._broker.queue and not self.hears(backend):
                     self._run.after((0.0, LISTEN_SECONDS), self._listen)
                 return self._count(question) if shows_entries else QueueCount(len(self._broker.queue))
-            case CountHeld():
-                return self._broker.held if shows_entries else None
+            case CountInvocations():
+                return {"running": self._broker.held} if shows_entries else None
             case ReadHeartbeats():
                 return self._heartbeats(question) if shows_entries else None
         raise NotImplementedError(question)

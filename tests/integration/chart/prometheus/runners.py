@@ -19,6 +19,7 @@ from pynenc_operator.model import (
     WorkerStatus,
 )
 from pynenc_operator.pool import classify
+from pynenc_operator.questions import STATUSES
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
@@ -96,7 +97,9 @@ def _look(
         depth=counted,
         facts=Facts(broker=broker, template_valid=True),
     )
-    return Look(report, conditions.compute((), report, now), pods, oldest_age=4.5 if depth else None)
+    invocations = None if depth is None else dict.fromkeys(STATUSES, 0) | {"registered": depth, "running": len(pods)}
+    oldest = 4.5 if depth else None
+    return Look(report, conditions.compute((), report, now), pods, oldest, invocations)
 
 
 def _resource(key: Key, backend: str) -> dict[str, Any]:
