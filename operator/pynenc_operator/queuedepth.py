@@ -30,8 +30,6 @@ type Json = dict[str, Any]
 
 # Scaling down looks at the highest count of this time: a pod that has just taken work still looks like a slot.
 PEAK_SECONDS: Final = 2.0
-# Another URL would change nothing.
-_NOT_OF_THE_URL: Final = frozenset({BrokerErrorKind.OVERLOADED, BrokerErrorKind.UNSUPPORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +209,7 @@ class QueueDepths:
 
     def _refresh_after(self, key: Key, error: BrokerError) -> None:
         """Have the Secret read again where another URL could change something."""
-        if error.kind not in _NOT_OF_THE_URL:
+        if error.of_url:
             self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
 
     def _remember(self, key: Key, backend: Backend) -> None:

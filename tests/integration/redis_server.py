@@ -5,8 +5,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -114,3 +114,39 @@ class RedisServer:
             connection.sendall(f"INFO {section}\r\n".encode())
             with connection.makefile("rb") as answer:
                 return answer.read(int(answer.readline()[1:])).decode()
+
+
+class Sentinel(RedisServer):
+    """One that watches servers, and holds nothing."""
+
+    def _arguments(self) -> list[str]:
+        own = self._folder / "sentinel.conf"  # which it writes
+        own.write_text(f"bind {self._address}\nport {self.port}\ndir {self._folder}\nprotected-mode no\n")
+        return [str(own), "--sentinel"]
+
+
+# The slots of a Redis Cluster, by its nodes.
+HALVES = ("0 8191", "8192 16383")
+WHOLE = ("0 16383",)
+
+
+@contextmanager
+def redis_cluster(folder: Path, slots: Sequence[str]) -> Iterator[RedisServer]:
+    """The first node of a Redis Cluster that has one node for each range of slots, or one without any."""
+    with ExitStack() as stack:
+        nodes, buses = [], []
+        for number in range(max(1, len(slots))):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            buses.append(str(_free_port()))  # by default 10,000 more, which may be no port
+            options = {"cluster_enabled": "yes", "cluster_port": buses[-1]}
+            nodes.append(stack.enter_context(RedisServer.running(own, **options)))
+        for node, some in zip(nodes, slots, strict=False):
+            assert node.command("CLUSTER", "ADDSLOTSRANGE", some) == "+OK"
+        for node, bus in zip(nodes[1:], buses[1:], strict=True):
+            assert nodes[0].command("CLUSTER", "MEET", "127.0.0.1", str(node.port), bus) == "+OK"
+        deadline = time.monotonic() + STARTED_WITHIN
+        while slots and nodes[0].command("CLUSTER", "INFO", line="cluster_state:") != "cluster_state:ok":
+            assert time.monotonic() < deadline, "the cluster is not whole"
+            time.sleep(0.05)
+        yield nodes[0]

@@ -154,7 +154,7 @@ def without_credentials(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _, database = parts.hostname, parts.port, parts.path.strip("/")
-        known = bool(host) and (not database or database.isdecimal())
+        known = bool(host) and "," not in parts.netloc.rpartition("@")[2] and (not database or database.isdecimal())
     except ValueError:
         known = False
     if not known:
