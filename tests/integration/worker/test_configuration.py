@@ -60,6 +60,21 @@ def test_an_app_of_another_id_is_not_run(start_worker: StartWorker, line: Line) 
     assert f"the app calls itself 'other', the resource's spec.appId is '{line.app_id}'" in worker.log()
 
 
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-next-sqlite"], indirect=True)
+def test_an_app_whose_code_chooses_rustvello_is_not_run(
+    start_worker: StartWorker, line: Line, last_words: Path
+) -> None:
+    """As `PynencBuilder().rustvello_redis()` does. Producers run the same code, and no resource's environment."""
+    (line.folder / "rusty.py").write_text(
+        "from jobs import app\napp.config_values = {'broker_cls': 'RustRedisBroker', 'redis_url': 'redis://s3cret'}\n"
+    )
+    worker = start_worker(PYNENC_WORKER_APP="rusty", PYNENC_WORKER_TERMINATION_LOG=str(last_words))
+    assert worker.exit_code() == 2
+    assert progressing(last_words).startswith("Error: exit code 2 the app's code chooses RustRedisBroker of pynenc-")
+    assert "take it out of the code" in progressing(last_words)
+    assert "s3cret" not in worker.log()
+
+
 @pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-0.3-sqlite"], indirect=True)
 def test_a_pynenc_with_a_single_queue_refuses_to_serve_another_and_tells_kubernetes_so(
     start_worker: StartWorker, producer: Producer, line: Line, last_words: Path
