@@ -75,6 +75,22 @@ def test_an_app_whose_code_chooses_rustvello_is_not_run(
     assert "s3cret" not in worker.log()
 
 
+@pytest.mark.parametrize("line", ["pynenc-next-redis"], indirect=True)
+def test_a_plugin_that_does_not_follow_its_pynenc_is_told_kubernetes(
+    start_worker: StartWorker, line: Line, last_words: Path
+) -> None:
+    settings = {
+        contract.ENV_BACKEND: "rabbitmq",
+        contract.ENV_BACKEND_URL: "amqp://127.0.0.1/shop",
+        contract.ENV_STORE_URL: line.url,
+    }
+    worker = start_worker(**settings, PYNENC_WORKER_TERMINATION_LOG=str(last_words))
+    assert worker.exit_code() == 2
+    told = "Error: exit code 2 pynenc-rabbitmq 0.1.6 does not work with pynenc 0.4.0: its RabbitMqBroker lacks "
+    assert progressing(last_words).startswith(told)
+    assert "0.3.1 alone with pynenc-rabbitmq 0.1.6" in progressing(last_words)
+
+
 @pytest.mark.parametrize("line", ["pynenc-0.3-redis", "pynenc-0.3-sqlite"], indirect=True)
 def test_a_pynenc_with_a_single_queue_refuses_to_serve_another_and_tells_kubernetes_so(
     start_worker: StartWorker, producer: Producer, line: Line, last_words: Path
