@@ -88,3 +88,15 @@ async def test_what_is_no_file_of_pynencs_is_no_zero_by_mistake(broken: str, tmp
         assert caught.value.cause == "DatabaseError"
     else:
         assert await count(tmp_path) == 0  # as pynenc's own would: it has just been made
+
+
+async def test_a_folder_that_is_a_link_does_not_lead_to_anothers_file(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    with producing("0.3", theirs) as producer:
+        producer.call("nap", name="a", seconds=0.1)
+    assert await count(theirs) == 1
+    (tmp_path / "ours").symlink_to(theirs)  # as whoever may write to the volume can make it
+    with pytest.raises(BrokerError, match="leads through a link") as caught:
+        await count(tmp_path / "ours")
+    assert caught.value.kind is BrokerErrorKind.REFUSED
