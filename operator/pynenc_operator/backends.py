@@ -41,6 +41,10 @@ _CAUSES: Final = {
     "gaierror": "its host's name does not resolve",
 }
 _BUGS: Final = (TypeError, AttributeError, ImportError, NotImplementedError)
+_ONE_SERVER: Final = (
+    "pynenc-redis asks no Sentinel and follows no Cluster; name one server, or a name that always leads to the one "
+    "that takes writes"
+)
 
 
 class BackendKind(StrEnum):
@@ -116,13 +120,19 @@ _MENDS: Final = {
 }
 
 
+# Another URL would change nothing, but where what answers at this one is at fault.
+_NOT_OF_THE_URL: Final = frozenset({BrokerErrorKind.OVERLOADED, BrokerErrorKind.UNSUPPORTED})
+
+
 class BrokerError(Exception):
     """A queue could not be counted. `cause` is an exception's class, never its text, or words of our own."""
 
-    def __init__(self, kind: BrokerErrorKind, cause: str) -> None:
+    def __init__(self, kind: BrokerErrorKind, cause: str, *, of_server: bool = False) -> None:
+        """`of_server`: the server at the URL is at fault, for good."""
         super().__init__(_MENDS[kind].format(cause))
         self.kind = kind
         self.cause = cause
+        self.of_url = of_server or kind not in _NOT_OF_THE_URL  # another one could mend it
 
 
 def kind_of(error: Exception) -> BrokerErrorKind:
@@ -162,11 +172,14 @@ def checked_redis_url(url: str) -> str:
     """The URL without what only tunes a client; BrokerError if something in it isn't known."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        several = "," in parts.netloc.rpartition("@")[2]
+        host, _ = parts.hostname, None if several else parts.port
     except ValueError:
         raise _refused("its URL is not one: write redis://host:6379") from None
+    if several:
+        raise _refused(f"its URL names several hosts: {_ONE_SERVER}")
     if parts.scheme not in {"redis", "rediss"}:
-        raise _refused("a Redis URL begins with redis:// or rediss://")
+        raise _refused(f"a Redis URL begins with redis:// or rediss://: {_ONE_SERVER}")
     if not host:
         raise _refused("its URL names no host: write redis://host:6379")
     if parts.path.strip("/") and not parts.path.strip("/").isdigit():

@@ -7,8 +7,9 @@ goes wrong with its keys, by their type, their contents or the server's ACL, is 
 from collections.abc import Sequence
 from typing import Any
 
-from pynenc_operator.backends import Backend, BrokerError, cause_of, kind_of
+from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind, cause_of, kind_of
 from pynenc_operator.questions import Pipelined
+from pynenc_worker.redisservers import unsuitable
 
 # A broker of pynenc's, what it is asked, and whose it is.
 type Asked = tuple[Any, Pipelined, Backend]
@@ -31,7 +32,11 @@ def answer_all(asked: Sequence[Asked]) -> list[Any]:
 
 def as_broker_error(error: Exception) -> BrokerError:
     """Whatever goes wrong is the backend's error, and only its class is told."""
-    return error if isinstance(error, BrokerError) else BrokerError(kind_of(error), cause_of(error))
+    if isinstance(error, BrokerError):
+        return error
+    if words := unsuitable(error):
+        return BrokerError(BrokerErrorKind.UNSUPPORTED, words, of_server=True)
+    return BrokerError(kind_of(error), cause_of(error))
 
 
 def _answer(broker: Any, question: Pipelined, backend: Backend, results: list[Any]) -> Any:  # noqa: ANN401

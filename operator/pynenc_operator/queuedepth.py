@@ -6,7 +6,7 @@ runner's conditions, and since when the broker has been out of reach.
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource, Question
@@ -28,9 +28,6 @@ from pynenc_operator.questions import (
 from pynenc_operator.rabbitmq import place_of
 
 type Json = dict[str, Any]
-
-# Another URL would change nothing.
-_NOT_OF_THE_URL: Final = frozenset({BrokerErrorKind.OVERLOADED, BrokerErrorKind.UNSUPPORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class QueueDepths:
 
     def _refresh_after(self, key: Key, error: BrokerError) -> None:
         """Have the Secret read again where another URL could change something."""
-        if error.kind not in _NOT_OF_THE_URL:
+        if error.of_url:
             self._credentials.refresh(key, outage=error.kind is not BrokerErrorKind.AUTHENTICATION)
 
     def _remember(self, key: Key, backend: Backend) -> bool:

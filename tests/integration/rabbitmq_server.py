@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
+from tests.integration.authority import certify
+
 # Debian's program of the same name in /usr/sbin needs /var/lib/rabbitmq, and becomes another user.
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 STARTED_WITHIN = 120.0
@@ -20,10 +22,6 @@ STOPPED_WITHIN = 60.0
 USER = "pynenc"
 PASSWORD = "pa55@w/rd"  # which has to stand as %XX in a URL
 VHOSTS = ("/", "shop")
-
-
-# Of an authority of its own, for its address.
-KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 def plugin_settings(url: str, prefix: str) -> dict[str, str]:
@@ -163,7 +161,7 @@ class RabbitServer:
             (self._folder / "definitions.json").write_text(json.dumps(definitions))
         (self._folder / "enabled_plugins").write_text("[].")
         if not self.authority.exists():
-            self._certify()
+            certify(self._folder, self._address)
         settings = {
             "listeners.tcp.1": f"{self._address}:{self.port}",
             "listeners.ssl.1": f"{self._address}:{self.tls_port}",
@@ -174,18 +172,6 @@ class RabbitServer:
             settings["load_definitions"] = str(self._folder / "definitions.json")
         lines = (f"{key} = {value}\n" for key, value in settings.items())
         (self._folder / "rabbitmq.conf").write_text("".join(lines))
-
-    def _certify(self) -> None:
-        def openssl(*arguments: str) -> None:
-            subprocess.run(["openssl", *arguments], cwd=self._folder, check=True, capture_output=True, timeout=60)
-
-        usage = ("-addext", "keyUsage=critical,keyCertSign")
-        openssl("req", "-x509", *KEY, *usage, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=mq", "-days", "2")
-        openssl("req", *KEY, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=mq")
-        extensions = f"subjectAltName=IP:{self._address}\nauthorityKeyIdentifier=keyid\n"
-        (self._folder / "extensions").write_text(extensions)
-        signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions")
-        openssl("x509", "-req", "-in", "tls.csr", "-out", "tls.crt", *signing)
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -5,34 +5,48 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 STARTED_WITHIN = 20.0
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))  # of all addresses: a test may want the same port of another one for itself
+        port: int = free.getsockname()[1]
+        return port
+
+
+def tls_options(folder: Path, port: int) -> dict[str, str]:
+    """Have one listen with TLS as well, by the certificate in a folder (`authority.certify`)."""
+    files = {"cert": "tls.crt", "key": "tls.key", "ca_cert": "ca.crt"}
+    settings = {f"tls_{kind}_file": str(folder / name) for kind, name in files.items()}
+    return {"tls_port": str(port), "tls_auth_clients": "no", **settings}
+
+
 class RedisServer:
     """redis-server in a folder of its own, on loopback unless another address of this machine is named."""
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1", **options: str) -> None:
-        """`options`: more of its configuration, with _ for -."""
-        self._program = shutil.which("redis-server")
-        assert self._program, "there is no redis-server: install the packages of tests/cluster/debian-packages.txt"
+    def __init__(self, folder: Path, address: str = "127.0.0.1", program: str = "redis-server", **options: str) -> None:
+        """`options`: more of its configuration, with _ for -. `program`: another one that takes the same."""
+        self._program = shutil.which(program)
+        assert self._program, f"there is no {program}: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         self._address = address
-        with socket.socket() as free:
-            free.bind(("", 0))  # of all addresses: a test may want the same port of another one for itself
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         self._options = {key.replace("_", "-"): value for key, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, address: str = "127.0.0.1", **options: str) -> Iterator[Self]:
+    def running(
+        cls, folder: Path, address: str = "127.0.0.1", program: str = "redis-server", **options: str
+    ) -> Iterator[Self]:
         """One that runs for as long as it is needed."""
-        server = cls(folder, address, **options)
+        server = cls(folder, address, program, **options)
         server.start()
         try:
             yield server
@@ -45,12 +59,9 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it with what it held before."""
-        options = {"bind": self._address, "port": str(self.port), "dir": str(self._folder), "appendonly": "yes"}
-        options["protected-mode"] = "no"  # of what listens on a cluster's network of this machine
-        options |= self._options
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._program), *(word for key, value in options.items() for word in (f"--{key}", value))],
+                [str(self._program), *self._arguments()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -60,6 +71,12 @@ class RedisServer:
             assert self._process.poll() is None, (self._folder / "redis.log").read_text()[-1000:]
             assert time.monotonic() < deadline, "redis-server does not answer"
             time.sleep(0.05)
+
+    def _arguments(self) -> list[str]:
+        options = {"bind": self._address, "port": str(self.port), "dir": str(self._folder), "appendonly": "yes"}
+        options["protected-mode"] = "no"  # of what listens on a cluster's network of this machine
+        options |= self._options
+        return [word for key, value in options.items() for word in (f"--{key}", value)]
 
     def stop(self) -> None:
         """Stop it in order; its data stays."""
@@ -97,3 +114,39 @@ class RedisServer:
             connection.sendall(f"INFO {section}\r\n".encode())
             with connection.makefile("rb") as answer:
                 return answer.read(int(answer.readline()[1:])).decode()
+
+
+class Sentinel(RedisServer):
+    """One that watches servers, and holds nothing."""
+
+    def _arguments(self) -> list[str]:
+        own = self._folder / "sentinel.conf"  # which it writes
+        own.write_text(f"bind {self._address}\nport {self.port}\ndir {self._folder}\nprotected-mode no\n")
+        return [str(own), "--sentinel"]
+
+
+# The slots of a Redis Cluster, by its nodes.
+HALVES = ("0 8191", "8192 16383")
+WHOLE = ("0 16383",)
+
+
+@contextmanager
+def redis_cluster(folder: Path, slots: Sequence[str]) -> Iterator[RedisServer]:
+    """The first node of a Redis Cluster that has one node for each range of slots, or one without any."""
+    with ExitStack() as stack:
+        nodes, buses = [], []
+        for number in range(max(1, len(slots))):
+            own = folder / f"node-{number}"
+            own.mkdir()
+            buses.append(str(_free_port()))  # by default 10,000 more, which may be no port
+            options = {"cluster_enabled": "yes", "cluster_port": buses[-1]}
+            nodes.append(stack.enter_context(RedisServer.running(own, **options)))
+        for node, some in zip(nodes, slots, strict=False):
+            assert node.command("CLUSTER", "ADDSLOTSRANGE", some) == "+OK"
+        for node, bus in zip(nodes[1:], buses[1:], strict=True):
+            assert nodes[0].command("CLUSTER", "MEET", "127.0.0.1", str(node.port), bus) == "+OK"
+        deadline = time.monotonic() + STARTED_WITHIN
+        while slots and nodes[0].command("CLUSTER", "INFO", line="cluster_state:") != "cluster_state:ok":
+            assert time.monotonic() < deadline, "the cluster is not whole"
+            time.sleep(0.05)
+        yield nodes[0]

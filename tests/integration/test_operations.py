@@ -1,4 +1,4 @@
-"""docs/operations.md on Redis: its user may do what is needed, its keys are there, and examples/by_hand.py works."""
+"""docs/operations.md on Redis: its keys are there, and examples/by_hand.py works, as the user of docs/backends.md."""
 
 import asyncio
 import os
@@ -18,10 +18,10 @@ from pynenc_operator.questions import HELD, CountInvocations, CountQueue, Oldest
 from pynenc_worker import contract
 from tests.cluster.paths import ROOT
 from tests.integration.redis_server import RedisServer
+from tests.integration.redis_users import APP_ID, PASSWORD, make_user
 from tests.integration.worker.processes import Line, Producer
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-APP_ID = "reports"  # as the page has it
 APP = """
 from pynenc import Pynenc
 
@@ -59,18 +59,17 @@ for one in sys.argv[1:]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[redis.Redis]:
-    """A Redis with the page's user; whoever uses it, nothing that it needs is forbidden to it."""
+    """A Redis with the user of docs/backends.md; whoever uses it, nothing that it needs is forbidden to it."""
     with RedisServer.running(tmp_path) as running:
+        make_user(running)
         client = redis.Redis.from_url(running.url, decode_responses=True)
-        [user] = re.findall("^ACL SETUSER .*$", PAGE, re.MULTILINE)
-        client.execute_command(*user.split())  # type: ignore[no-untyped-call]
         yield client
         assert client.acl_log() == []
 
 
 @pytest.fixture
 def redis_url(server: redis.Redis) -> str:
-    return f"redis://reports:PASSWORD@127.0.0.1:{server.connection_pool.connection_kwargs['port']}/0"
+    return f"redis://{APP_ID}:{PASSWORD}@127.0.0.1:{server.connection_pool.connection_kwargs['port']}/0"
 
 
 async def ask_as_the_operator(url: str) -> None:

@@ -154,7 +154,7 @@ def without_credentials(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _, database = parts.hostname, parts.port, parts.path.strip("/")
-        known = bool(host) and (not database or database.isdecimal())
+        known = bool(host) and "," not in parts.netloc.rpartition("@")[2] and (not database or database.isdecimal())
     except ValueError:
         known = False
     if not known:
@@ -178,6 +178,20 @@ def derive_environment(backend: Backend, url: str, environ: MutableMapping[str, 
         environ.setdefault(name, value)
 
 
+def _refuse_rustvello(app: Pynenc, backend: Backend) -> None:
+    """Stop on an app that chooses pynenc-rustvello in its code: the resource goes before that here, not in producers.
+
+    :raises ConfigError: names the first of its classes
+    """
+    chosen = (str((app.config_values or {}).get(f"{component}_cls", "")) for component in backend.components.by_name())
+    if rust := next((name for name in chosen if name.startswith("Rust")), None):
+        raise ConfigError(
+            f"the app's code chooses {rust} of pynenc-rustvello, whose newest release, 0.1.3, lacks what pynenc 0.3 "
+            "and 0.4 ask of an orchestrator, a state backend and a trigger: take it out of the code, which producers "
+            f"run too, and give them the backend of the resource, by {backend.distribution}"
+        )
+
+
 def create_components(app: Pynenc) -> None:
     """Make the app's components now, before other threads use them.
 
@@ -197,6 +211,7 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
     """
     if app.app_id != app_id:
         raise ConfigError(f"the app calls itself {app.app_id!r}, the resource's spec.appId is {app_id!r}")
+    _refuse_rustvello(app, backend)
     bases = (BaseOrchestrator, BaseBroker, BaseStateBackend, BaseTrigger, BaseClientDataStore)
     for base, (component, name) in zip(bases, backend.components.by_name().items(), strict=True):
         configured = getattr(app.conf, f"{component}_cls")

@@ -78,6 +78,8 @@ class Execution:
 
     def _conclude(self, invocation_id: str, error: BaseException | None) -> None:
         """Fail what pynenc left open: sys.exit() in a task, an exception that can't be serialised."""
+        if error is not None and self._last[invocation_id] is S.RETRY:  # pynenc queues it last: nothing told of this
+            log.error("invocation %s is to be tried again and is not queued: %s", invocation_id, type(error).__name__)
         if self._last[invocation_id] not in (S.PENDING, S.RUNNING):
             return
         record = self._app.orchestrator.get_invocation_status_record(invocation_id)

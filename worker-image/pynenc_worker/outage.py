@@ -27,6 +27,7 @@ from pynenc.state_backend.base_state_backend import BaseStateBackend
 from pynenc.trigger.base_trigger import BaseTrigger
 
 from pynenc_worker.logs import log
+from pynenc_worker.redisservers import of_a_cluster
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -66,6 +67,11 @@ def is_outage(error: BaseException) -> bool:
         if isinstance(error, tuple(cls for cls in known if cls)):
             return True
     return False
+
+
+def is_hopeless(error: BaseException, *, ready: bool) -> bool:
+    """Whether it is no use to try again: a Redis Cluster, or, before all is `ready`, whatever is no outage."""
+    return of_a_cluster(error) or not (ready or is_outage(error))
 
 
 class Backoff:

@@ -27,7 +27,7 @@ from pynenc_worker.execution import Execution
 from pynenc_worker.invocations import hand_back
 from pynenc_worker.logs import log
 from pynenc_worker.metrics import WorkerMetrics
-from pynenc_worker.outage import LONGEST_LOOP_PAUSE_SECONDS, OutageWatch, PatientCalls, is_outage
+from pynenc_worker.outage import LONGEST_LOOP_PAUSE_SECONDS, OutageWatch, PatientCalls, is_hopeless, is_outage
 from pynenc_worker.waiting import WaitingThreadRunner
 
 # With a free thread, work is taken within 0.2 s, or 0.35 s after a long rest (see packing): the operator counts
@@ -116,8 +116,8 @@ class DrainableThreadRunner(WaitingThreadRunner):
                 self._round()
                 self._outage.succeeded()
             except Exception as error:
-                if not self._ready and not is_outage(error):
-                    raise  # a setting that pynenc refuses
+                if not self._started and is_hopeless(error, ready=self._ready):
+                    raise
                 pause = self._after_failure(error)
             self._pause(pause)
         self.running = False

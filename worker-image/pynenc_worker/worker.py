@@ -13,7 +13,7 @@ from pynenc import Pynenc
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
 
-from pynenc_worker import backend, contract, health, lines, mongo_url, sqlite_backend
+from pynenc_worker import backend, contract, health, lines, mongo_url, redisservers, sqlite_backend
 from pynenc_worker.atomic_service import AtomicService
 from pynenc_worker.config import ENV_TERMINATION_LOG, ConfigError, WorkerConfig
 from pynenc_worker.drain import Drain
@@ -56,23 +56,28 @@ def run(environ: MutableMapping[str, str]) -> int:
         backend.create_components(app)
         index = _index(app, config)
     except ConfigError as error:
-        log.error("%s", error)
-        _leave_last_words(environ, str(error))
-        return 2
+        return _refuse(environ, str(error))
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
     gc.enable()
-    return _work(app, index, config, metrics)
+    try:
+        return _work(app, index, config, metrics)
+    except Exception as error:
+        if words := redisservers.unsuitable(error):
+            return _refuse(environ, words)
+        raise
 
 
-def _leave_last_words(environ: Mapping[str, str], words: str) -> None:
-    """Have Kubernetes show them in the container's state, where there is a place for them."""
+def _refuse(environ: Mapping[str, str], words: str) -> int:
+    """Say what is wrong, in the container's state too, where Kubernetes has a place for it; the exit code."""
+    log.error("%s", words)
     try:
         with Path(environ.get(ENV_TERMINATION_LOG) or contract.TERMINATION_LOG).open("r+b") as file:
             file.write(words.encode())
     except OSError:
         log.debug("no termination log")
+    return 2
 
 
 def _app_id(environ: MutableMapping[str, str]) -> str:

@@ -1,7 +1,6 @@
 """Redis with TLS, under an authority that neither the operator nor the workers know at first."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,38 +10,27 @@ from tests.cluster.node import NODE
 from tests.e2e.conftest import MakePool
 from tests.e2e.kubernetes import apply, kubectl, wait_until
 from tests.e2e.release import OPERATOR
-from tests.integration.redis_server import RedisServer
+from tests.integration.authority import certify
+from tests.integration.redis_server import RedisServer, tls_options
 
 TLS_PORT = 16380  # of the cluster's own network
 MOUNTED = "/etc/redis-ca"
 TRUST = {"name": "SSL_CERT_FILE", "value": f"{MOUNTED}/ca.crt"}
 MOUNT = {"name": "redis-ca", "mountPath": MOUNTED}
 VOLUME = {"name": "redis-ca", "configMap": {"name": "redis-ca"}}
-KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
     """A folder with an authority, and a certificate of it for the node's address."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-
-    usage = ("-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", "-x509", *KEY, *usage, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=redis", "-days", "2")
-    openssl("req", *KEY, "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=redis")
-    (tmp_path / "extensions").write_text(f"subjectAltName=IP:{NODE.ip}\nauthorityKeyIdentifier=keyid\n")
-    signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions")
-    openssl("x509", "-req", "-in", "tls.csr", "-out", "tls.crt", *signing)
+    certify(tmp_path, NODE.ip)
     return tmp_path
 
 
 @pytest.fixture
 def redis(authority: Path) -> Iterator[RedisServer]:
     """A Redis that also listens with TLS."""
-    files = {f"tls_{kind}_file": str(authority / name) for kind, name in (("cert", "tls.crt"), ("key", "tls.key"))}
-    options = {"tls_port": str(TLS_PORT), "tls_auth_clients": "no", "tls_ca_cert_file": str(authority / "ca.crt")}
-    with RedisServer.running(authority, NODE.ip, **files, **options) as server:
+    with RedisServer.running(authority, NODE.ip, **tls_options(authority, TLS_PORT)) as server:
         yield server
 
 

@@ -108,6 +108,26 @@ CONTRADICTIONS: Final = [
         "spec.backend.redis.url",
         "Forbidden: a Redis URL begins with redis:// or rediss://",
     ),
+    *(
+        (
+            what,
+            f"spec: {{backend: {{redis: {{urlFrom: null, url: '{url}'}}}}}}",
+            "spec.backend.redis.url",
+            "Forbidden: a Redis URL names one server and, as its path, the number of a database",
+        )
+        for what, url in (
+            ("a Sentinel's master", "redis://sentinel:26379/mymaster/0"),
+            ("several Sentinels", "redis://sentinel-0:26379,sentinel-1:26379/0"),
+            ("nodes of a Cluster", "redis://redis-0,redis-1,redis-2"),
+            ("a socket", "redis:///run/redis.sock"),
+        )
+    ),
+    (
+        "Sentinel by its scheme",
+        "spec: {backend: {redis: {urlFrom: null, url: 'redis+sentinel://sentinel:26379/mymaster'}}}",
+        "spec.backend.redis.url",
+        "Forbidden: a Redis URL begins with redis:// or rediss://",
+    ),
     (
         "white space in a URL",
         "spec: {backend: {redis: {urlFrom: null, url: 'redis://redis '}}}",

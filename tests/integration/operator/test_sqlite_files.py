@@ -119,3 +119,15 @@ async def test_a_file_that_has_grown_too_large_to_be_searched_in_time_has_its_qu
             await source.ask(backend, CountInvocations(STATUSES))
         assert caught.value.kind is not BrokerErrorKind.TIMEOUT  # after which its server would rest
         assert (await source.ask(backend, CountQueue())).waiting == 1
+
+
+async def test_a_folder_that_is_a_link_does_not_lead_to_anothers_file(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    with producing("0.3", theirs) as producer:
+        producer.call("nap", name="a", seconds=0.1)
+    assert await count(theirs) == 1
+    (tmp_path / "ours").symlink_to(theirs)  # as whoever may write to the volume can make it
+    with pytest.raises(BrokerError, match="leads through a link") as caught:
+        await count(tmp_path / "ours")
+    assert caught.value.kind is BrokerErrorKind.REFUSED

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +117,39 @@ def test_the_operator_hears_of_runners_what_pynenc_does(producer: Producer, line
     beats = {beat.runner_id: beat.last for beat in everyone}
     assert beats == pytest.approx(producer("heartbeats"))
     assert asked(line, ReadHeartbeats(("silent", "unknown"))) == (Heartbeat("silent", beats["silent"]),)
+
+
+@pytest.mark.parametrize("line", ["pynenc-0.3-redis"], indirect=True)
+def test_what_a_worker_of_the_line_before_can_not_take_stays_and_is_counted(
+    start_worker: StartWorker, line: Line, next_python: Path
+) -> None:
+    newer = Producer(replace(line, python=next_python))
+    newer("route", ids=["ahead"], queue="default", priority=1.0)
+    newer("route", ids=["elsewhere"], queue="gpu", priority=0.0)
+    plain = newer.call("nap", name="plain", seconds=0.1)
+    assert counted(line) == newer("queued_in", queues=["default", "gpu"]) == 3
+    worker = start_worker()
+    eventually(lambda: newer.succeeded(plain), "it takes what 0.3 knows of")
+    worker.says("idle")
+    assert line.executions() == ["plain"]
+    assert counted(line) == newer("queued_in", queues=["default", "gpu"]) == 2  # the runner: DemandNotConsumed
+    newer.close()
+
+
+def test_a_producer_of_0_4_without_this_projects_package_can_not_make_a_broker_on_redis(
+    next_python: Path, tmp_path: Path
+) -> None:
+    hidden = tmp_path / "pynenc_worker"
+    hidden.mkdir()
+    (hidden / "__init__.py").touch()  # so that pynenc does not find what the package adds
+    script = "from pynenc import Pynenc; Pynenc(config_values={'broker_cls': 'RedisBroker'}).broker"
+    done = subprocess.run(
+        [str(next_python), "-c", script],
+        env={"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Can't instantiate abstract class RedisBroker" in done.stderr

@@ -30,6 +30,7 @@ from pynenc_worker.recovery import (
     Recovery,
 )
 from tests.integration.redis_server import RedisServer
+from tests.integration.redis_users import make_user
 from tests.integration.worker import redis_tasks
 
 # pynenc stores exceptions with jsonpickle, which announces a change of its own.
@@ -41,13 +42,15 @@ _numbers = count(1)
 
 @pytest.fixture
 def app(redis_server: RedisServer) -> Iterator[Pynenc]:
-    """The app of redis_tasks on the tests' Redis, under a new id."""
+    """The app of redis_tasks on the tests' Redis, under a new id, as a user who may do no more than the docs say."""
     app = redis_tasks.app
+    app_id = f"recovery{next(_numbers)}"
+    redis_server.command("ACL", "LOG", "RESET")
     components = ("Orchestrator", "Broker", "StateBackend", "Trigger", "ClientDataStore")
     names = ("orchestrator_cls", "broker_cls", "state_backend_cls", "trigger_cls", "client_data_store_cls")
     app.config_values = {
-        "app_id": f"recovery{next(_numbers)}",
-        "redis_url": redis_server.url,
+        "app_id": app_id,
+        "redis_url": make_user(redis_server, app_id),
         "atomic_service_spread_margin_minutes": 0.002,
         "atomic_service_max_start_slot_fraction": 1.0,
         **{name: f"Redis{component}" for name, component in zip(names, components, strict=True)},
@@ -58,6 +61,7 @@ def app(redis_server: RedisServer) -> Iterator[Pynenc]:
     for pool in _REDIS_POOLS.values():
         pool.disconnect()
     app._reset_cached_components()
+    assert redis_server.command("ACL", "LOG") == "*0"
 
 
 class Clock:
@@ -367,7 +371,7 @@ def test_in_the_slot_one_that_cannot_be_read_keeps_no_other_and_no_search(
         make_older(app, one, 10)
     silence(app, DEAD, 601)
     make_older(app, lost, 61)
-    app.broker.purge()  # an outage took the queue along
+    app.broker.client.delete(app.broker.key.default_queue())  # an outage took the queue along
     app.orchestrator.client.set(app.orchestrator.key.invocation_to_status(broken), "no JSON")
     recovery.after_outage()
     clock.now += 61

@@ -121,9 +121,26 @@ def test_a_url_with_anything_that_is_not_known_is_refused_and_not_repeated(url: 
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://sentinel:26379/mymaster",
+        "rediss+cluster://redis:6379",
+        "redis://sentinel-0:26379,sentinel-1:26379/0",
+        "redis://user:pa,55@redis-0,redis-1:6379",
+        "rediss://redis-0:6379,redis-1:6379,redis-2:6379",
+    ],
+)
+def test_a_url_of_sentinels_or_of_a_cluster_is_refused_with_the_mend(url: str) -> None:
+    with pytest.raises(BrokerError, match="asks no Sentinel and follows no Cluster; name one server") as refused:
+        checked_redis_url(url)
+    assert refused.value.kind is BrokerErrorKind.REFUSED
+
+
+@pytest.mark.parametrize(
     ("url", "kept"),
     [
         ("redis://u:p%40@redis:6379/1", "redis://u:p%40@redis:6379/1"),
+        ("redis://u:p,w@redis:6379/15", "redis://u:p,w@redis:6379/15"),
         ("redis://redis?socket_timeout=600&max_connections=10000&retry_on_timeout=1", "redis://redis"),
         ("rediss://redis?ssl_cert_reqs=none&timeout=1#@127.0.0.1", "rediss://redis?ssl_cert_reqs=none"),
         ("redis://redis?db=1&db=2", "redis://redis?db=1&db=2"),

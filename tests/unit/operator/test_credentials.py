@@ -183,3 +183,19 @@ async def test_an_example_of_a_url_is_of_the_backends_own_kind(credentials: Cred
     del how["url"]
     with pytest.raises(CredentialsError, match="Secret shop/reports-redis holds no URL: write amqp://host:5672/vhost"):
         await credentials.backend(KEY, runner(backend={"rabbitmq": how}))
+
+
+async def test_a_sqlite_file_is_in_the_folder_of_its_runners_namespace(credentials: Credentials) -> None:
+    backend = {"sqlite": {"claimName": "data", "path": "reports/pynenc.db"}}
+    assert await url(credentials, backend) == "/data/shop/reports/pynenc.db"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/data/other/pynenc.db", "../other/pynenc.db", "reports/../../other/pynenc.db", "reports/..", "/etc/passwd"],
+)
+async def test_a_sqlite_path_that_leads_out_of_it_is_refused_whatever_the_schema_let_through(
+    credentials: Credentials, path: str
+) -> None:
+    with pytest.raises(CredentialsError, match="leads out of the folder of its namespace"):
+        await url(credentials, {"sqlite": {"claimName": "data", "path": path}})

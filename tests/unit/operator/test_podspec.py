@@ -53,6 +53,16 @@ def test_a_url_from_a_secret_arrives_as_a_file_and_never_in_the_environment() ->
     assert contract.ENV_BACKEND_URL not in environment(backend=backend)
 
 
+def test_a_pod_sees_of_the_volume_of_sqlite_files_its_namespaces_folder_alone() -> None:
+    backend = {"sqlite": {"claimName": "data", "path": "reports/pynenc.db"}}
+    pod = build_worker_pod(runner(backend=backend), "reports-0")["spec"]
+    [volume] = [each for each in pod["volumes"] if "persistentVolumeClaim" in each]
+    assert volume["persistentVolumeClaim"] == {"claimName": "data"}
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]]
+    assert mount["subPath"] == "shop"
+    assert environment(backend=backend)[contract.ENV_BACKEND_URL] == f"{mount['mountPath']}/reports/pynenc.db"
+
+
 def test_a_rabbitmq_worker_is_told_of_the_queue_and_of_the_redis_beside_it() -> None:
     told = environment(backend=RABBITMQ)
     assert told[contract.ENV_BACKEND] == "rabbitmq"

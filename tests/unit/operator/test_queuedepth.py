@@ -95,11 +95,18 @@ async def test_a_bare_host_is_the_runners_neighbour(source: Source, time: Time) 
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [BrokerErrorKind.AUTHENTICATION, BrokerErrorKind.UNREACHABLE, BrokerErrorKind.TIMEOUT, BrokerErrorKind.REFUSED],
+    "error",
+    [
+        BrokerError(BrokerErrorKind.AUTHENTICATION, "AnError"),
+        BrokerError(BrokerErrorKind.UNREACHABLE, "AnError"),
+        BrokerError(BrokerErrorKind.TIMEOUT, "AnError"),
+        BrokerError(BrokerErrorKind.REFUSED, "it is not known"),
+        BrokerError(BrokerErrorKind.UNSUPPORTED, "its server is a Sentinel", of_server=True),
+    ],
+    ids=lambda error: str(error.kind),
 )
 async def test_a_secret_is_read_once_and_again_when_its_url_does_not_serve(
-    source: Source, time: Time, kind: BrokerErrorKind
+    source: Source, time: Time, error: BrokerError
 ) -> None:
     secrets = Secrets("redis://:old@redis:6379")
     queue = depths(source, time, secrets)
@@ -108,7 +115,7 @@ async def test_a_secret_is_read_once_and_again_when_its_url_does_not_serve(
     assert secrets.reads == 1
 
     secrets.url = "redis://:new@redis:6379"
-    source.answer = BrokerError(kind, "AnError")
+    source.answer = error
     time.now += 21
     await queue.read(KEY, runner(backend=SECRET))
     source.answer = 4
@@ -117,6 +124,19 @@ async def test_a_secret_is_read_once_and_again_when_its_url_does_not_serve(
     assert reading.depth
     assert (reading.depth.count, reading.depth.peak) == (4, 4)
     assert "new" in source.asked[-1].url
+
+
+@pytest.mark.parametrize("kind", [BrokerErrorKind.UNSUPPORTED, BrokerErrorKind.OVERLOADED])
+async def test_a_secret_is_not_read_again_where_another_url_would_change_nothing(
+    source: Source, time: Time, kind: BrokerErrorKind
+) -> None:
+    secrets = Secrets("redis://redis:6379")
+    queue = depths(source, time, secrets)
+    source.answer = BrokerError(kind, "it has no plugin")
+    for _ in range(5):
+        await queue.read(KEY, runner(backend=SECRET))
+        time.now += 21
+    assert secrets.reads == 1
 
 
 async def test_a_missing_secret_is_named_and_looked_up_rarely(source: Source, time: Time) -> None:

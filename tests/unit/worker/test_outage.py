@@ -8,7 +8,7 @@ import pymongo.errors
 import pytest
 import redis
 
-from pynenc_worker.outage import Backoff, OutageWatch, PatientCalls, is_outage
+from pynenc_worker.outage import Backoff, OutageWatch, PatientCalls, is_hopeless, is_outage
 
 
 def sqlite_error(name: str) -> sqlite3.OperationalError:
@@ -54,6 +54,24 @@ def test_away(error: Exception) -> None:
 )
 def test_not_away(error: Exception) -> None:
     assert not is_outage(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "hopeless"),
+    [
+        (redis.exceptions.MovedError("1 redis:6379"), True, True),
+        (
+            redis.exceptions.ResponseError("unknown command 'SET'"),
+            True,
+            False,
+        ),  # later it may be another one, not needed
+        (ValueError("a setting"), [True, False]),
+        (redis.ConnectionError(), [False, False]),
+    ],
+    ids=lambda it: type(it).__name__ if isinstance(it, Exception) else "",
+)
+def test_what_is_no_use_to_wait_for_before_and_after_a_runner_is_ready(error: Exception, hopeless: list[bool]) -> None:
+    assert [is_hopeless(error, ready=ready) for ready in (False, True)] == hopeless
 
 
 def test_pauses_grow_up_to_a_bound() -> None:

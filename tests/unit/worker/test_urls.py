@@ -28,6 +28,8 @@ SECRET = "s3cret"
         "rediss://user:s3cret@redis?ssl_cert_reqs=s3cret",
         "redis://user:s3cret@redis?path=/s3cret",
         "unix:///run/s3cret",
+        "redis://user:s3cret@sentinel-0,sentinel-1:26379/0",
+        "redis://user:s3cret@sentinel-0:26379,sentinel-1:26379/0",
     ],
 )
 def test_what_is_wrong_is_told_without_a_word_of_the_url(url: str) -> None:
