@@ -158,8 +158,7 @@ class Reconciler:
     async def _resync(self, key: Key, runner: Json) -> float:
         """Read what is read without a cause: the backend's Secret, the workers' rights. Seconds to the next time.
 
-        Without knowing its pods nothing is done for this runner; without rights its new pods take no work, but those
-        that have reported go on.
+        Without its pods nothing is done for it; without rights new pods take no work, but those that have reported do.
         """
         if not self._pods.is_whole(key):
             await self._list(key)
@@ -179,8 +178,7 @@ class Reconciler:
         self._pods.replace(key, found, known, self._now())
 
     async def _act(self, key: Key, runner: Json, decision: Decision, seen: Observation) -> Outcome:
-        names = {pod.name for pod in self._pods.of(key)}
-        outcome = await self._actuator.apply(key, runner, decision, names)
+        outcome = await self._actuator.apply(key, runner, decision, {pod.name for pod in self._pods.of(key)})
         self.table.acted(key, decision, outcome, self._now())
         for pod in outcome.pods:
             self._pods.put(key, pod, self._now())
