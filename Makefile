@@ -68,6 +68,9 @@ test-chart: machine ## the chart: files, schema, rules, dashboards; install, upg
 test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
 	@$(PY) hack/test.py outages scaling
 
+test-backends: machine ## every backend and both lines of pynenc on the real cluster; `make test` runs one story of each
+	@$(PY) hack/test.py backends-whole
+
 FAULTS := $(CURDIR)/build/faults.jsonl
 test-faults: machine ## every story of a fault on the real cluster, over an hour; writes the table of docs/reliability.md
 	@mkdir -p build && rm -f $(FAULTS)

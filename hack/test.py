@@ -5,6 +5,7 @@
     python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
     python hack/test.py faults faults-input two-nodes    every story of a fault; FAULTS=FILE keeps what came of each
     MINUTES=30 SEED=7 python hack/test.py soak    random load and random faults for half an hour, then rest
+    python hack/test.py backends-whole    every backend and both lines of pynenc on the real cluster
     python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
@@ -43,7 +44,8 @@ def on_cluster(*arguments: str) -> tuple[str, ...]:
 
 # Most of integration is waiting, and each process has an API server of its own.
 TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
-E2E = ("--ignore=tests/e2e/chart", "tests/e2e")
+BACKENDS = "tests/e2e/backends"
+E2E = ("--ignore=tests/e2e/chart", f"--ignore={BACKENDS}", "tests/e2e")
 QUICK = "not slow and not whole_run"
 CHART_FILES = tuple(f"tests/{kind}/{what}" for kind in ("unit", "integration") for what in ("chart", "crd"))
 SCALING = ("scaling", "starting", "threads", "leaving", "templates", "dying", "operator_away")
@@ -64,6 +66,9 @@ STEPS = (
     Step("chart", on_cluster("-m", "not slow", "tests/e2e/chart"), needs=("earlier",)),
     Step("chart-whole", on_cluster("-rP", "tests/e2e/chart"), needs=("earlier",), by_name_only=True),
     Step("dashboards", on_cluster("tests/e2e/chart/test_dashboards.py"), needs=("images",), by_name_only=True),
+    Step("backend-images", (*CLUSTER_TOOL, "images", "--backends"), needs=("images",)),
+    Step("backends", on_cluster("-m", "not slow", BACKENDS), needs=("backend-images",)),
+    Step("backends-whole", on_cluster("-rP", BACKENDS), needs=("backend-images",), by_name_only=True),
     Step("e2e", on_cluster("-m", QUICK, *E2E), needs=("images",)),
     Step("faults", on_cluster("-m", "fault and not two_nodes", *E2E), needs=("images",), by_name_only=True),
     Step(

@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     load = add("load", "import OCI archives into every node", lambda a: node_images.load_archives(here(), a.files))
     load.add_argument("files", nargs="+", type=Path, metavar="FILE.tar")
     built = add("images", "build the images and load them into the cluster, if it is up", _images)
-    built.add_argument("--earlier", action="store_true", help="those of the version that upgrades are tested from")
+    more = built.add_mutually_exclusive_group()
+    more.add_argument("--earlier", action="store_true", help="those of the version that upgrades are tested from")
+    more.add_argument("--backends", action="store_true", help="and the demo's with other lines and plugins of pynenc")
     logs = add("logs", "print a component's log", lambda a: access.logs(here(), a.name))
     logs.add_argument("name", metavar="COMPONENT")
     # For the list of commands only: `main` has taken these.
@@ -62,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _images(arguments: argparse.Namespace) -> None:
-    images.build_and_load(earlier.images() if arguments.earlier else images.IMAGES)
+    usual = images.FOR_BACKENDS if arguments.backends else images.IMAGES
+    images.build_and_load(earlier.images() if arguments.earlier else usual)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,15 @@ class Image:
 OPERATOR = Image("localhost/pynenc-operator:dev", ROOT / "operator" / "Dockerfile", ROOT, base_image.NAME)
 WORKER = Image("localhost/pynenc-worker:dev", ROOT / "worker-image" / "Dockerfile", ROOT, base_image.NAME)
 DEMO = Image("localhost/pynenc-demo:dev", ROOT / "examples" / "Dockerfile", ROOT / "examples", WORKER.name)
-_REDIS = Path(__file__).resolve().parent / "redis-image"
-REDIS = Image(f"localhost/redis:{base_image.SUITE}", _REDIS / "Dockerfile", _REDIS, base_image.NAME)
+_HERE = Path(__file__).resolve().parent
+# The demo with another pynenc, or with another plugin, than the worker's image has.
+NEXT = Image("localhost/pynenc-demo-next:dev", _HERE / "next-image" / "Dockerfile", ROOT, DEMO.name)
+MONGODB = Image("localhost/pynenc-demo-mongodb:dev", _HERE / "mongodb-image" / "Dockerfile", ROOT, DEMO.name)
+REDIS = Image(
+    f"localhost/redis:{base_image.SUITE}", _HERE / "redis-image" / "Dockerfile", _HERE / "redis-image", base_image.NAME
+)
 IMAGES = (REDIS, OPERATOR, WORKER, DEMO)  # each after the one that it builds on
+FOR_BACKENDS = (*IMAGES, NEXT, MONGODB)
 
 
 def build(images: Iterable[Image] = IMAGES) -> dict[Image, str]:

@@ -1,7 +1,7 @@
 """The chart with the project's images on the real cluster; each test gets a namespace with a runner of its own."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from tests.outcomes import OUTCOME, has_failed
 
 
 class MakePool(Protocol):
-    def __call__(self, redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool: ...
+    def __call__(self, redis_url: str = "") -> Pool: ...
 
 
 _numbers = itertools.count(1)
@@ -33,8 +33,13 @@ def operator() -> None:
     clear()
 
 
-def new_pool(redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool:
-    return Pool(str(next(_numbers)), redis_url, settings=settings)
+def new_pool(redis_url: str = "") -> Pool:
+    return Pool(new_name(), redis_url)
+
+
+def new_name() -> str:
+    """What tells a pool from others of this run."""
+    return str(next(_numbers))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,8 @@ def together(operator: None, request: pytest.FixtureRequest) -> Together:  # noq
     """Runs the module's stories that are chosen, side by side."""
     functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
     ours = [function for function in functions if function.__module__ == request.module.__name__]
-    return Together([getattr(test, STORY) for test in ours if hasattr(test, STORY)], new_pool)
+    stories = [getattr(test, STORY) for test in ours if hasattr(test, STORY)]
+    return Together({story.__name__: (new_pool, story) for story in stories})
 
 
 @pytest.fixture
@@ -50,8 +56,8 @@ def make_pool(operator: None, request: pytest.FixtureRequest) -> Iterator[MakePo
     """Makes a namespace, with a Redis unless the URL of one is given; what is there when the test fails is printed."""
     with ExitStack() as stack:
 
-        def make(redis_url: str = "", settings: Mapping[str, str] | None = None) -> Pool:
-            pool = new_pool(redis_url, settings)
+        def make(redis_url: str = "") -> Pool:
+            pool = new_pool(redis_url)
             stack.callback(pool.close)
             stack.callback(end, pool)
             return pool

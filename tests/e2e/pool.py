@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -67,24 +67,26 @@ class Pool:
         name: str,
         redis_url: str = "",
         watch: Callable[[str], PodHistory] = PodHistory,
-        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Make a namespace with a Redis, unless there is one elsewhere; `name` tells it from others of this run.
 
-        `watch` begins the history of the namespace's pods; `settings` are more of the producer's.
+        `watch` begins the history of the namespace's pods.
         """
         self.namespace = f"{NAMESPACES}{os.getpid()}-{name}"
         self.began = time.time()
         create_namespace(self.namespace)
         self.history = watch(self.namespace)
         self._redis_url = redis_url or "redis://redis:6379"  # as the workers know it
-        self.queue = TaskQueue(redis_url or f"redis://redis.{self.namespace}.svc:6379", settings)
         if not redis_url:
             self.kubectl("apply", "-f", "-", input=local_redis())
+        self.queue = self._make_queue(redis_url or f"redis://redis.{self.namespace}.svc:6379")
         self.queue.until_ready()
         self.outcome = Outcome()
         self._names: list[str] = []
         self._fault_ended = 0.0
+
+    def _make_queue(self, redis_url: str) -> TaskQueue:
+        return TaskQueue(redis_url)
 
     def close(self) -> None:
         self.queue.close()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,14 @@ UNDISTURBED = ["registered", "pending", "running", "success"]
 class TaskQueue:
     """The app `reports` on a Redis."""
 
-    def __init__(self, url: str, settings: Mapping[str, str] | None = None) -> None:
-        """`settings`: of the producer's pynenc, where not all of the app is on that Redis."""
+    def __init__(self, url: str, producer: Sequence[str] = (sys.executable, "-m", "tests.e2e.producer")) -> None:
+        """`producer`: the command that starts one."""
         self._url = url
         self._redis = Redis.from_url(url, socket_timeout=10, retry=_RETRY)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self._producer = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.producer"],
-            env={**_environment(url), **(settings or {})},
+            producer,
+            env=_environment(url),
             cwd=Path("/"),  # pynenc reads a pyproject.toml where it starts
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -133,12 +133,17 @@ class TaskQueue:
             assert not line.startswith("{"), line
 
 
-def _environment(url: str) -> dict[str, str]:
+def components(prefix: str) -> dict[str, str]:
+    """The variables by which a producer's pynenc takes all its parts from one plugin."""
     parts = {"broker": "Broker", "orchestrator": "Orchestrator", "state_backend": "StateBackend"}
     parts |= {"trigger": "Trigger", "client_data_store": "ClientDataStore"}
+    return {f"PYNENC__{name.upper()}_CLS": f"{prefix}{kind}" for name, kind in parts.items()}
+
+
+def _environment(url: str) -> dict[str, str]:
     return {
         **os.environ,
-        **{f"PYNENC__{name.upper()}_CLS": f"Redis{kind}" for name, kind in parts.items()},
+        **components("Redis"),
         "PYNENC__APP_ID": APP_ID,
         "PYNENC__REDIS_URL": url,
         "PYNENC__LOGGING_LEVEL": "warning",

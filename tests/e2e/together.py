@@ -6,8 +6,9 @@ audit log's counts) is no such story.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from typing import Any
 
 from tests.e2e.pool import Pool
 from tests.outcomes import OUTCOME, Outcome
@@ -19,28 +20,27 @@ AT_ONCE = 4
 
 
 class Together:
-    """The chosen stories of one module."""
+    """The chosen stories of one module, by name: what makes a pool, and what is told of it."""
 
-    def __init__(self, stories: Sequence[Story], make_pool: Callable[[], Pool]) -> None:
-        self._make_pool = make_pool
+    def __init__(self, stories: Mapping[str, tuple[Callable[[], Any], Callable[[Any], None]]]) -> None:
         self._places = threading.Semaphore(AT_ONCE)
-        self._outcomes: dict[str, Future[Outcome]] = {story.__name__: Future() for story in stories}
+        self._outcomes: dict[str, Future[Outcome]] = {name: Future() for name in stories}
         # Daemons, so that Ctrl-C ends the run at once; what they leave is removed by the next one.
         threading.Thread(target=self._start, args=(stories,), name="stories", daemon=True).start()
 
-    def outcome(self, story: Story) -> Outcome:
+    def outcome(self, name: str) -> Outcome:
         """Wait for a story's end; what came of its pool, or raises what it raised."""
-        return self._outcomes[story.__name__].result()
+        return self._outcomes[name].result()
 
-    def _start(self, stories: Sequence[Story]) -> None:
-        for story in stories:
+    def _start(self, stories: Mapping[str, tuple[Callable[[], Pool], Story]]) -> None:
+        for name, story in stories.items():
             self._places.acquire()
-            threading.Thread(target=self._run, args=(story,), name=story.__name__, daemon=True).start()
+            threading.Thread(target=self._run, args=(name, *story), name=name, daemon=True).start()
 
-    def _run(self, story: Story) -> None:
-        outcome = self._outcomes[story.__name__]
+    def _run(self, name: str, make_pool: Callable[[], Pool], story: Story) -> None:
+        outcome = self._outcomes[name]
         try:
-            pool = self._make_pool()
+            pool = make_pool()
             try:
                 story(pool)
             except BaseException as error:
@@ -60,7 +60,7 @@ def side_by_side(story: Story) -> Test:
     """Make a test of a story that takes a pool."""
 
     def test(together: Together, record_property: Callable[[str, object], None]) -> None:
-        record_property(OUTCOME, together.outcome(story))
+        record_property(OUTCOME, together.outcome(story.__name__))
 
     test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
     setattr(test, STORY, story)

@@ -1,0 +1,39 @@
+"""The operator with the volume of SQLite backends, and the chosen stories of each backend side by side."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.e2e.backends import sharedvolume
+from tests.e2e.backends.backendpool import BackendPool
+from tests.e2e.backends.served import Backend
+from tests.e2e.conftest import new_name
+from tests.e2e.release import OPERATOR
+from tests.e2e.together import Together
+
+
+@pytest.fixture(scope="session")
+def operator_with_volume(operator: None) -> Iterator[None]:  # noqa: ARG001
+    """The operator of all tests, with a claim for the time of these."""
+    with sharedvolume.claimed(OPERATOR.namespace):
+        OPERATOR.install(f"sqlite.existingClaim={sharedvolume.CLAIM}")
+        yield
+        OPERATOR.install()
+
+
+@pytest.fixture(scope="module")
+def alongside(
+    operator_with_volume: None,  # noqa: ARG001
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Together:
+    """Runs the module's chosen stories, each on the backend that is its parameter."""
+    stories: dict[str, Any] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item.function, "story"):
+            backend: Backend = item.callspec.params["backend"]
+            folder = tmp_path_factory.mktemp(backend.name)
+            stories[item.name] = partial(BackendPool, new_name(), backend, folder), item.function.story
+    return Together(stories)
