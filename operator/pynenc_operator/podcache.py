@@ -202,15 +202,25 @@ class RunnerCache:
         if not same or int(meta.get("resourceVersion", 0)) >= int(known.get("resourceVersion", 0)):
             self._take(key, runner)
 
-    def replace(self, runners: Iterable[Json]) -> set[Key]:
-        """Make the whole cache what a LIST shows; the keys that are gone or were not known."""
-        fresh = {_key_of(runner): runner for runner in runners}
-        changed = set(self._runners) ^ set(fresh)
-        for key in set(self._runners) - set(fresh):
+    def known(self, namespace: str | None = None) -> dict[Key, Json]:
+        """The runners of one namespace or of all, as they are known now: what `replace` needs of before a LIST."""
+        return {key: runner for key, runner in self._runners.items() if namespace in (None, key.namespace)}
+
+    def replace(self, known: dict[Key, Json], listed: Iterable[Json]) -> set[Key]:
+        """Make of what was `known` before a LIST what it shows; the keys that are gone or were not known.
+
+        What has been heard since the request went out is newer, and holds.
+        """
+        fresh = {_key_of(runner): runner for runner in listed}
+        unheard = {key for key in known.keys() | fresh.keys() if self._runners.get(key) is known.get(key)}
+        for key in unheard - fresh.keys():
             del self._runners[key]
         for key, runner in fresh.items():
-            self._take(key, runner)
-        return changed
+            if key in unheard:
+                self._take(key, runner)
+            elif key in self._runners:  # else it was deleted meanwhile
+                self.put(runner)
+        return (known.keys() ^ fresh.keys()) & unheard
 
     def items(self) -> Iterable[tuple[Key, Json]]:
         """All runners, by key."""

@@ -51,11 +51,12 @@ class PodWatch:
         now: Callable[[], float],
         on_change: Callable[[Key], object],
         on_watch: watchtrace.WatchHook,
-        list_runners: Callable[[], Awaitable[None]],
+        list_runners: Callable[[str | None], Awaitable[None]],
     ) -> None:
         """`namespaces`: none means all. `on_change` is told of runners whose pods have changed in what matters.
 
-        `list_runners` is called before pods are listed again: for a runner that is gone none is to be made anew.
+        `list_runners`, of a namespace or of all, is called before its pods are listed again: for a runner that is gone
+        none is to be made anew.
         """
         self._connection = connection
         self._pods = pods
@@ -94,7 +95,7 @@ class PodWatch:
     async def _list(self, place: "_Place") -> None:
         """Take in all pods there are; what was known and is not among them is gone."""
         if place.listed.is_set():
-            await self._list_runners()
+            await self._list_runners(place.namespace)
         known, there = self._pods.known(place.namespace), set[str]()
         async for page in pages(self._connection, PODS, place.path, place.namespace, _SELECTED):
             version = page.version

@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from pynenc_operator.config import RESYNC_SECONDS
 from pynenc_operator.kube import Kube, KubeError
 from pynenc_operator.model import Key
 from pynenc_operator.podcache import RunnerCache
 from pynenc_operator.workqueue import WorkQueue
-
-type Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +35,18 @@ class Resync:
             missed = self.gap.is_set()
             self.gap.clear()
             try:
-                await self.list()
+                for namespace in self._namespaces or (None,):
+                    await self.list(namespace)
             except KubeError as error:
                 log.warning("resync: %s", error)
                 if missed:
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self.gap.set)
 
-    async def list(self) -> None:
-        """List now.
+    async def list(self, namespace: str | None) -> None:
+        """List those of one namespace now, or all that there are.
 
         :raises KubeError: there is no list
         """
-        found: list[Json] = []
-        for namespace in self._namespaces or (None,):
-            found += await self._kube.list_runners(namespace)
-        for key in self._runners.replace(found):
+        known = self._runners.known(namespace)
+        for key in self._runners.replace(known, await self._kube.list_runners(namespace)):
             self._queue.add(key)

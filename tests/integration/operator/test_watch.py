@@ -46,7 +46,7 @@ class Watched:
     def on_watch(self, resource: str, *, restarted: bool) -> None:
         self.begun[resource, restarted] += 1
 
-    async def list_runners(self) -> None:
+    async def list_runners(self, _namespace: str | None) -> None:
         raise AssertionError("nothing that was missed is to be listed here")
 
     async def until(self, what: str, happened: Callable[[], bool], within: float = WITHIN) -> None:

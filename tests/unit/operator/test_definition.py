@@ -96,7 +96,7 @@ async def test_one_question_for_all_specs_that_have_come_and_none_at_rest(world:
     world.runners.put(runner(1, app="a"))
     assert await world.asks() == 1
     world.runners.put({**runner(1, app="a"), "status": {"replicas": 1}})
-    world.runners.replace([runner(1, app="a")])
+    world.runners.replace(world.runners.known(), [runner(1, app="a")])
     assert await world.asks() == 0
 
 
@@ -108,7 +108,7 @@ async def test_a_spec_that_the_definition_has_cut_is_asked_about_though_its_gene
     await world.asks()
     world.runners.put(cut)
     assert await world.asks() == 1
-    world.runners.replace([whole])
+    world.runners.replace(world.runners.known(), [whole])
     assert await world.asks() == 1
 
 

@@ -248,3 +248,43 @@ def test_a_runner_is_looked_at_when_what_is_wanted_of_it_has_changed(
     }
     assert cache.apply_event({"type": "MODIFIED", "object": after}) == expected
     assert cache.apply_event({"type": "DELETED", "object": after}) == KEY
+
+
+def named(name: str, namespace: str = KEY.namespace, version: str = "1") -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}", "resourceVersion": version},
+        "spec": {"app": version},
+    }
+
+
+def test_a_list_takes_what_is_gone_away_and_leaves_other_namespaces_alone() -> None:
+    cache = RunnerCache()
+    for body in (named("stays"), named("gone"), named("elsewhere", "other")):
+        cache.put(body)
+    changed = cache.replace(cache.known(KEY.namespace), [named("stays", version="2"), named("new")])
+    assert changed == {Key(KEY.namespace, "gone"), Key(KEY.namespace, "new")}
+    assert {key: body["spec"]["app"] for key, body in cache.items()} == {
+        Key(KEY.namespace, "stays"): "2",
+        Key(KEY.namespace, "new"): "1",
+        Key("other", "elsewhere"): "1",
+    }
+
+
+def test_what_is_heard_while_a_list_is_on_its_way_holds() -> None:
+    cache = RunnerCache()
+    for body in (named("changed"), named("deleted"), named("again")):
+        cache.put(body)
+    known = cache.known()
+    listed = [*known.values()]
+    cache.apply_event({"type": "MODIFIED", "object": named("changed", version="5")})
+    cache.apply_event({"type": "DELETED", "object": named("deleted")})
+    cache.apply_event({"type": "ADDED", "object": named("created", version="6")})
+    cache.apply_event({"type": "DELETED", "object": named("again")})
+    new = {**named("again", version="8"), "metadata": {**named("again", version="8")["metadata"], "uid": "another"}}
+    cache.apply_event({"type": "ADDED", "object": new})
+    assert cache.replace(known, listed[:2]) == set()
+    assert {key.name: body["spec"]["app"] for key, body in cache.items()} == {
+        "changed": "5",
+        "created": "6",
+        "again": "8",
+    }

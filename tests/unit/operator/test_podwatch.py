@@ -85,7 +85,8 @@ class Server:
         assert resource == "pods"
         self.begun.append(restarted)
 
-    async def list_runners(self) -> None:
+    async def list_runners(self, namespace: str | None) -> None:
+        assert namespace == "shop"
         self.asked.append("runners")
 
     def known(self) -> dict[str, str]:
