@@ -15,7 +15,7 @@ from pynenc_worker import redis_backend, redis_queues
 from tests.integration import redis_users
 
 PLUGIN = sorted(Path(pynenc_redis.__file__).parent.rglob("*.py"))
-OURS = [Path(module.__file__) for module in (redis_backend, redis_queues)]
+OURS = [Path(str(module.__file__)) for module in (redis_backend, redis_queues)]
 CLIENTS = {"client", "redis_client", "pipe", "pipeline"}  # as they call what commands are sent by
 # Methods that send a command of another name, and those that send none.
 NAMES = {"delete": "DEL", "incr": "INCRBY", "scan_iter": "SCAN"}

@@ -33,7 +33,8 @@ def alongside(
     stories: dict[str, Any] = {}
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item.function, "story"):
-            backend: Backend = item.callspec.params["backend"]
+            backend = item.callspec.params["backend"]
+            assert isinstance(backend, Backend)
             folder = tmp_path_factory.mktemp(backend.name)
             stories[item.name] = partial(BackendPool, new_name(), backend, folder), item.function.story
     return Together(stories)

@@ -17,7 +17,7 @@ import redis
 from pynenc_operator.backends import Backend, BackendKind, BrokerError
 from pynenc_operator.broker import BackendSource
 from pynenc_operator.brokerclients import load_plugins
-from pynenc_operator.questions import CountHeld, CountQueue, OldestEntry, ReadHeartbeats
+from pynenc_operator.questions import HELD, CountInvocations, CountQueue, OldestEntry, ReadHeartbeats
 from pynenc_worker import contract
 from tests.integration.authority import certify
 from tests.integration.redis_server import RedisServer, tls_options
@@ -119,7 +119,7 @@ async def test_operator_and_worker_do_all_their_work_on_each_way_in(
         dead = start_worker(**access.environment)
         eventually(lambda: line.executions() == ["held"], "it runs the first one")
         assert (await source.ask(backend, CountQueue())).waiting == producer("queued") == 2
-        assert await source.ask(backend, CountHeld()) == 1
+        assert await source.ask(backend, CountInvocations(HELD)) == dict.fromkeys(HELD, 0) | {"running": 1}
         assert [beat.runner_id for beat in await source.ask(backend, ReadHeartbeats()) or ()] == [dead.pod.uid]
         dead.kill()
         for gate in ("held", "parent", "parent-child"):
@@ -160,7 +160,7 @@ def test_what_a_user_may_not_do_is_in_the_workers_log(
     access: Access, producer: Producer, start_worker: StartWorker
 ) -> None:
     with access.administrator() as administrator:
-        administrator.execute_command("ACL", "SETUSER", APP_ID, "-incrby")  # type: ignore[no-untyped-call]
+        administrator.execute_command("ACL", "SETUSER", APP_ID, "-incrby")
     flaky = producer.call("flaky", name="flaky")
     worker = start_worker()
     told = f"invocation {flaky} is to be tried again and is not queued: NoPermissionError"
