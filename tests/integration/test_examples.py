@@ -31,7 +31,8 @@ def test_it_is_taken_without_a_warning(restricted: HalfCluster, file: Path) -> N
 
 def test_each_backends_example_is_taken_with_its_pod(restricted: HalfCluster) -> None:
     runners = blocks((ROOT / "docs" / "backends.md").read_text(), "yaml")
-    assert [next(iter(yaml.safe_load(each)["spec"]["backend"])) for each in runners] == ["redis", "rabbitmq", "sqlite"]
+    backends = [next(iter(yaml.safe_load(each)["spec"]["backend"])) for each in runners]
+    assert backends == ["redis", "rabbitmq", "mongodb", "sqlite", "redis"]
     at_once = ("--dry-run=server", f"--namespace={NAMESPACE}", "--output=json", "-f", "-")
     restricted.kubectl("create", "serviceaccount", "pynenc-worker", f"--namespace={NAMESPACE}", check=False)
     for each in runners:

@@ -95,7 +95,7 @@ def test_the_operator_counts_the_queues_that_are_named_as_pynenc_does(producer: 
 
 @pytest.mark.parametrize("line", PAIRS, indirect=True)
 def test_the_operator_knows_every_status_of_pynencs_and_counts_as_it_does(producer: Producer, line: Line) -> None:
-    assert asked(line, CountInvocations(STATUSES)) == dict.fromkeys(STATUSES, 0)
+    assert producer("by_status") == asked(line, CountInvocations(STATUSES)) == dict.fromkeys(STATUSES, 0)
     for number in range(3):
         producer.call("nap", name=f"held-{number}", seconds=0.1)
     assert producer("die_with_all") == 3
@@ -109,6 +109,7 @@ def test_the_operator_knows_every_status_of_pynencs_and_counts_as_it_does(produc
 
 @pytest.mark.parametrize("line", PAIRS, indirect=True)
 def test_the_operator_hears_of_runners_what_pynenc_does(producer: Producer, line: Line) -> None:
+    assert producer("heartbeats") == {}
     assert asked(line, ReadHeartbeats()) == ()
     for runner_id, ago in (("living", 0.0), ("silent", 300.0)):
         producer("beat", runner_id=runner_id, ago=ago)
@@ -141,7 +142,8 @@ def test_a_producer_of_0_4_without_this_projects_package_can_not_make_a_broker_o
 ) -> None:
     hidden = tmp_path / "pynenc_worker"
     hidden.mkdir()
-    (hidden / "__init__.py").touch()  # so that pynenc does not find what the package adds
+    for name in ("__init__.py", "redis_queues.py"):  # so that pynenc does not find what the package adds
+        (hidden / name).touch()
     script = "from pynenc import Pynenc; Pynenc(config_values={'broker_cls': 'RedisBroker'}).broker"
     done = subprocess.run(
         [str(next_python), "-c", script],
