@@ -38,7 +38,7 @@ cluster-status: env ## what of the local cluster runs
 kubectl: env ## kubectl on the local cluster: make kubectl ARGS="get pods -A"
 	@$(CLUSTER_TOOL) kubectl $(ARGS)
 
-demo: machine ## a pool that follows the queue and comes back to zero, on a real cluster
+demo: machine ## a pool that follows the queue and comes back to zero, on a real cluster; BACKEND=sqlite: without Redis
 	@$(PY) -m examples.demo
 
 test: machine ## lint, types, import rules, unit, integration and e2e tests; without the stories that take long

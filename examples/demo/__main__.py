@@ -2,11 +2,19 @@
 
     python -m examples.demo
 
-Settings come from the environment: CLUSTER=current REGISTRY=host/path for the cluster of the current kubeconfig
-instead of the local one, DEMO_JSON=FILE for the summary as JSON. Exit codes: 0 as it must be, 1 not, 2 called wrongly,
-130 interrupted.
+Settings come from the environment, as `make demo NAME=VALUE` gives them:
+
+    BACKEND=sqlite                      the queue in a file instead of Redis, which is the default: no server at all.
+                                        It lies on a node that the demo chooses, in memory (/run/pynenc-demo), and all
+                                        pods that use it run there
+    CLUSTER=current REGISTRY=host/path  the cluster of the current kubeconfig instead of the local one
+    DEMO_JSON=FILE                      the summary as JSON, too
+
+What the demo makes outside of the namespace `demo`, but for the operator and its namespace, goes with `demo`.
+Exit codes: 0 as it must be, 1 not, 2 called wrongly, 130 interrupted.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -14,7 +22,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from examples.demo import load, operator_release, stage, target
+from examples.demo import backend, load, operator_release, stage, target
+from examples.demo.backend import Backend
+from examples.demo.client import Client
 from examples.demo.summary import Summary
 from tests.cluster.console import ClusterError
 from tests.cluster.locks import exclusive
@@ -22,15 +32,18 @@ from tests.cluster.locks import exclusive
 
 def main() -> int:
     """Run the demo and return the exit code."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser("python -m examples.demo", description=__doc__, formatter_class=as_written).parse_args()
     try:
         chosen = target.chosen(os.environ)
+        queue = backend.chosen(os.environ)
         output = json_file(os.environ)
     except target.UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
         with exclusive(chosen.lock, "demo", timeout=5):
-            return conclude(run(chosen), output, chosen)
+            return conclude(run(chosen, queue), output, chosen)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -53,19 +66,32 @@ def json_file(environment: Mapping[str, str]) -> Path | None:
     return path
 
 
-def run(chosen: target.Target) -> Summary:
+def run(chosen: target.Target, queue: Backend) -> Summary:
     """All steps, each with the time that it took."""
     step("programs", chosen.programs)
     step("cluster", chosen.cluster)
-    print(f"on {chosen.name}")
+    print(f"on {chosen.name}, the queue on {queue.title}")
     references = step("images", chosen.images)
     client = chosen.client()
-    step("operator (Helm chart)", lambda: operator_release.install(client, references.operator))
-    step("namespace demo", lambda: stage.open_namespace(client))
-    step("clearing an earlier demo", lambda: stage.clear(client))
-    step("Redis", lambda: stage.start_redis(client, references.redis))
-    runner = step("examples/runner.yaml", lambda: stage.apply_runner(client, references.demo))
-    return step("load", lambda: load.follow(client, runner, references.demo))
+    step("namespace demo", lambda: open_namespace(client, queue))
+    step("operator (Helm chart)", lambda: operator_release.install(client, references.operator, queue.chart_values))
+    step("clearing an earlier demo", lambda: clear(client, queue))
+    step(queue.title, lambda: queue.start(client, references))
+    runner = step("examples/runner.yaml", lambda: stage.apply_runner(client, queue.runner(references.demo)))
+    return step("load", lambda: load.follow(client, runner, queue.producer(references.demo)))
+
+
+def open_namespace(client: Client, queue: Backend) -> None:
+    """Make the namespace `demo`, and what the backend has to have before the operator comes."""
+    stage.open_namespace(client)
+    queue.prepare(client)
+
+
+def clear(client: Client, queue: Backend) -> None:
+    """Remove what an earlier demo has left, also one on another backend."""
+    stage.clear(client)
+    for other in backend.others(queue):
+        other.remove(client)
 
 
 def step[T](title: str, work: Callable[[], T]) -> T:

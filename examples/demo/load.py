@@ -16,13 +16,13 @@ LAST_LOOK_WITHIN = 10.0
 _TICK = 0.25
 
 
-def follow(client: Client, runner: Json, demo_image: str) -> Summary:
+def follow(client: Client, runner: Json, producer: Json) -> Summary:
     """Enqueue the load, show what happens, and sum it up. An unfinished one is summed up, too."""
     seen = Observed(runner["metadata"]["uid"])
     max_pods: int = runner["spec"]["maxReplicas"]
     with Streams(client) as streams, Display(max_pods) as display:
         streams.follow(PODS, RUNNERS, EVENTS)  # before the first pod can come
-        stage.start_producer(client, demo_image)
+        stage.start_producer(client, producer)
         streams.follow(LOG)
         begun = time.monotonic()
         deadline = begun + ENQUEUED_WITHIN

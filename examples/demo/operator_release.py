@@ -1,5 +1,7 @@
 """The operator's Helm release: installed, upgraded, and mended where an earlier demo was killed in the middle."""
 
+from collections.abc import Mapping
+
 from examples.demo.client import Client
 from tests.cluster.console import ClusterError
 from tests.cluster.paths import ROOT
@@ -13,15 +15,20 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 _READY_WITHIN = 120  # seconds
 
 
-def install(client: Client, image: str) -> None:
-    """Install or upgrade the chart with this image, and return when the operator is ready."""
+def open_namespace(client: Client) -> None:
+    """Make the operator's namespace if there is none, with the restricted Pod Security level."""
     if client.get("namespace", NAMESPACE) is None:
         meta = {"name": NAMESPACE, "labels": RESTRICTED}
         client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
+
+
+def install(client: Client, image: str, values: Mapping[str, str]) -> None:
+    """Install or upgrade the chart with this image and these values alone; return when the operator is ready."""
+    open_namespace(client)
     _forget_unfinished(client)
     deployment = f"deployment/{RELEASE}"
     try:
-        client.run(_upgrade(image), timeout=60)
+        client.run(_upgrade(image, values), timeout=60)
         client.kubectl(
             *("rollout", "status", deployment, "--namespace", NAMESPACE, f"--timeout={_READY_WITHIN}s"),
             timeout=_READY_WITHIN + 30,
@@ -31,11 +38,12 @@ def install(client: Client, image: str) -> None:
         raise ClusterError(f"the operator is not ready: {error}\n{_why(client)}") from error
 
 
-def _upgrade(image: str) -> list[str]:
+def _upgrade(image: str, values: Mapping[str, str]) -> list[str]:
     repository, _, tag = image.rpartition(":")
+    settings = {"image.repository": repository, "image.tag": tag, **values}
     return [
         *("helm", "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE),
-        *("--set-string", f"image.repository={repository}", "--set-string", f"image.tag={tag}"),
+        *(word for name, value in settings.items() for word in ("--set-string", f"{name}={value}")),
     ]
 
 

@@ -1,17 +1,12 @@
-"""The demo's namespace: what an earlier demo left is cleared, then Redis, the runner and the producer are applied."""
+"""The demo's namespace: what an earlier demo left is cleared, then the runner and the producer are applied."""
 
 import time
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from examples.demo.client import Client, Json
 from examples.demo.operator_release import RESTRICTED
 from pynenc_operator import labels
 from tests.cluster.console import ClusterError
 
-EXAMPLES = Path(__file__).resolve().parents[1]
 NAMESPACE = "demo"
 PRODUCER = "producer"
 RUNNER = "reports"
@@ -67,18 +62,8 @@ def _delete_pods(client: Client, selector: str) -> list[str]:
     return found
 
 
-def start_redis(client: Client, image: str) -> None:
-    """Apply Redis, wait until it is ready, and empty it."""
-    client.apply(*(_with_image(part, image) for part in _manifests("redis.yaml")), namespace=NAMESPACE)
-    wait = f"--timeout={_READY_WITHIN}s"
-    client.kubectl("rollout", "status", "deployment/redis", *IN, wait, timeout=_READY_WITHIN + 30)
-    client.kubectl("exec", "deployment/redis", *IN, "--", "redis-cli", "flushall", timeout=30)
-
-
-def apply_runner(client: Client, image: str) -> Json:
-    """Apply examples/runner.yaml with this image, and return it once the operator would serve its queue."""
-    (runner,) = _manifests("runner.yaml")
-    runner["spec"]["image"] = image
+def apply_runner(client: Client, runner: Json) -> Json:
+    """Apply the runner, and return it once the operator would serve its queue."""
     client.apply(runner, namespace=NAMESPACE)
     try:
         client.kubectl("wait", "--for=condition=Ready", f"{labels.PLURAL}/{RUNNER}", *IN, "--timeout=60s", timeout=90)
@@ -91,9 +76,8 @@ def apply_runner(client: Client, image: str) -> Json:
     return found
 
 
-def start_producer(client: Client, image: str) -> None:
+def start_producer(client: Client, job: Json) -> None:
     """Start the Job that enqueues the load, and have it say what it sees until `end_producer`."""
-    (job,) = (_with_image(part, image) for part in _manifests("producer.yaml"))
     job["spec"]["template"]["spec"]["containers"][0]["command"].append("--stay")
     client.apply(job, namespace=NAMESPACE)
 
@@ -107,16 +91,3 @@ def list_workers(client: Client) -> list[str]:
     """The names of the runner's pods, as the API server has them now."""
     answer = client.get("pods", *IN, "--selector", labels.workers_of(RUNNER))
     return [pod["metadata"]["name"] for pod in (answer or {}).get("items", ())]
-
-
-def _manifests(file: str) -> list[Json]:
-    parts: list[Json] = list(yaml.safe_load_all((EXAMPLES / file).read_text()))
-    return parts
-
-
-def _with_image(part: Json, image: str) -> Json:
-    """The object with this image in its only container, if it has pods."""
-    template: dict[str, Any] = part.get("spec", {}).get("template", {})
-    for container in template.get("spec", {}).get("containers", ()):
-        container["image"] = image
-    return part

@@ -17,13 +17,14 @@ goes on until somebody ends it.
 import argparse
 import json
 import signal
+import sqlite3
 import sys
 import time
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from .tasks import EXECUTIONS, app, long, records, short
+from .tasks import app, long, noted, short
 
 INTERVAL = 0.5  # seconds between two looks
 
@@ -70,7 +71,7 @@ def follow(invocations: dict[str, Any], *, stay: bool = False) -> None:
     while waiting or stay:
         queued = None
         try:
-            for line in records.lrange(EXECUTIONS, executions, -1):
+            for line in noted(executions):
                 executions += 1
                 say(execution=json.loads(line))
             for name, invocation in list(waiting.items()):
@@ -79,8 +80,8 @@ def follow(invocations: dict[str, Any], *, stay: bool = False) -> None:
                     del waiting[name]
                     say(final=name, status=record.status.value, at=record.timestamp.timestamp())
             queued = app.broker.count_invocations()
-        except RedisError as error:  # it may come back: unknown until then
-            print(f"Redis does not answer: {type(error).__name__}", file=sys.stderr, flush=True)
+        except (RedisError, sqlite3.Error) as error:  # it may come back: unknown until then
+            print(f"the backend does not answer: {type(error).__name__}", file=sys.stderr, flush=True)
         say(at=time.time(), queued=queued)
         time.sleep(INTERVAL)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from examples.demo.backend import FILE, FOLDER, Sqlite
+from examples.demo.sharedfolder import SharedFolder
 from pynenc_operator.podspec import build_worker_pod
 from tests.cluster.half_cluster import HalfCluster
 from tests.cluster.paths import ROOT
@@ -49,3 +51,23 @@ def test_the_examples_worker_pod_is_let_in(restricted: HalfCluster) -> None:
     made = restricted.kubectl("create", *at_once, "-f", "-", input=json.dumps(pod))
     assert made.stderr == ""
     assert json.loads(made.stdout)["metadata"]["name"] == "reports-0"
+
+
+def test_the_demos_objects_for_sqlite_are_taken(restricted: HalfCluster) -> None:
+    owner = json.loads(restricted.kubectl("get", "namespace", NAMESPACE, "-o", "json").stdout)
+    folder = SharedFolder("examples-sqlite", FOLDER, "node1", owner)
+    maker, job = folder.making(NAMESPACE, FILE, "reports:1")
+    restricted.kubectl("create", "-f", "-", input=json.dumps(maker))
+    for namespace in (NAMESPACE, folder.maker):
+        restricted.kubectl("create", "serviceaccount", "default", f"--namespace={namespace}", check=False)
+    root = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "root"}, "spec": job["spec"]["template"]["spec"]}
+    parts = [(part, folder.maker) for part in (job, root)]
+    parts += [(part, NAMESPACE) for part in (*folder.volume(NAMESPACE), Sqlite().runner("reports:1"))]
+    parts.append((Sqlite().producer("reports:1"), NAMESPACE))
+    for part, namespace in parts:
+        at_once = ("--dry-run=server", f"--namespace={namespace}", "-f", "-")
+        assert restricted.kubectl("create", *at_once, input=json.dumps(part)).stderr == ""
+    refused = restricted.kubectl(
+        *("create", "--dry-run=server", f"--namespace={NAMESPACE}", "-f", "-"), input=json.dumps(root), check=False
+    )
+    assert "violates PodSecurity" in refused.stderr  # which is why it has a namespace of its own

@@ -3,15 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from examples.demo import stage
+from examples.demo import backend, stage
+from examples.demo.backend import Redis
 from tests.cluster.console import ClusterError
 from tests.unit.demo.conftest import Program
-
-
-def example(file: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((stage.EXAMPLES / file).read_text()))
 
 
 def applied(folder: Path) -> list[dict[str, Any]]:
@@ -25,21 +21,21 @@ def images(part: dict[str, Any]) -> list[str]:
 
 
 def test_the_load_is_what_the_demo_promises() -> None:
-    (job,) = example("producer.yaml")
+    (job,) = backend.read("producer.yaml")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["python", "-m", "reports.enqueue", "--short", "36", "--long", "4"]
     assert job["spec"]["backoffLimit"] == 0
 
 
 def test_the_runner_is_what_the_demo_promises() -> None:
-    (runner,) = example("runner.yaml")
+    (runner,) = backend.read("runner.yaml")
     assert runner["metadata"] == {"name": stage.RUNNER}
     wanted = {"minReplicas": 0, "maxReplicas": 10, "maxThreads": 1, "idleTimeoutSeconds": 10}
     assert wanted.items() <= runner["spec"].items()
 
 
 def test_producer_and_runner_name_the_same_app_and_queue() -> None:
-    (job,), (runner,) = example("producer.yaml"), example("runner.yaml")
+    (job,), (runner,) = backend.read("producer.yaml"), backend.read("runner.yaml")
     (container,) = job["spec"]["template"]["spec"]["containers"]
     variables = {variable["name"]: variable["value"] for variable in container["env"]}
     assert variables["PYNENC__APP_ID"] == runner["spec"]["appId"]
@@ -47,21 +43,11 @@ def test_producer_and_runner_name_the_same_app_and_queue() -> None:
 
 
 def test_the_producer_runs_the_clusters_image(program: Program, tmp_path: Path) -> None:
-    stage.start_producer(program("cat > given"), "registry.example/team/pynenc-demo:1")
+    stage.start_producer(program("cat > given"), Redis().producer("registry.example/team/pynenc-demo:1"))
     (job,) = applied(tmp_path)
     assert images(job) == ["registry.example/team/pynenc-demo:1"]
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"][-2:] == ["4", "--stay"]  # the demo reads its log until the pool is back at zero
-
-
-def test_redis_runs_the_clusters_image_and_is_emptied(program: Program, tmp_path: Path) -> None:
-    client = program('echo "$@" >> lines; [ "$1" != apply ] || cat > given')
-    stage.start_redis(client, "docker.io/library/redis:7")
-    deployment, service = applied(tmp_path)
-    assert images(deployment) == ["docker.io/library/redis:7"]
-    assert service["kind"] == "Service"
-    asked = (tmp_path / "lines").read_text().splitlines()
-    assert asked[-1] == "exec deployment/redis --namespace demo -- redis-cli flushall"
 
 
 def test_a_namespace_of_somebody_else_is_left_alone(program: Program, tmp_path: Path) -> None:
