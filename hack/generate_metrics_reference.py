@@ -6,9 +6,8 @@ python -m hack.generate_metrics_reference --check    exit 1 if it is not what th
 
 import sys
 from collections.abc import Iterable
-from typing import Any
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from hack.generated import ROOT, main
 from pynenc_operator import metrics, runnermetrics
@@ -18,7 +17,8 @@ from pynenc_operator.questions import STATUSES
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
 from pynenc_worker.contract import WorkerState
-from pynenc_worker.metrics import WorkerMetrics
+from pynenc_worker.exposition import Exposition
+from pynenc_worker.metrics import SECONDS, WorkerMetrics
 
 REFERENCE = ROOT / "docs" / "metrics.md"
 
@@ -93,12 +93,9 @@ def row(family: Family) -> tuple[str, str, tuple[str, ...], str]:
 
 def worker_rows() -> Iterable[tuple[str, str, tuple[str, ...], str]]:
     """The worker's metrics, from the objects that it is made with."""
-    worker = WorkerMetrics()
-    found: list[Any] = [metric for metric in vars(worker).values() if metric is not worker.registry]
-    for metric in found:
-        [family] = metric.collect()
+    for family in Exposition(WorkerMetrics()).collect():
         suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-        labels = tuple(family.samples[0].labels) if family.type == "info" else tuple(metric._labelnames)  # noqa: SLF001 - the client has no public way
+        labels = tuple(family.samples[0].labels) if family.type == "info" else tuple(vars(family)["_labelnames"])
         yield family.name + suffix, family.type, labels, family.documentation
 
 
@@ -106,9 +103,9 @@ def buckets() -> str:
     """Where each histogram's buckets end."""
     families = (*metrics.FAMILIES.values(), *runnermetrics.FAMILIES)
     bounds = {family.full_name: family.buckets for family in families if family.buckets}
-    for metric in vars(WorkerMetrics()).values():
-        if isinstance(metric, Histogram):
-            bounds[metric._name] = tuple(metric._upper_bounds[:-1])  # noqa: SLF001 - see above
+    for family in Exposition(WorkerMetrics()).collect():
+        if family.type == "histogram":
+            bounds[family.name] = SECONDS
     lines = [f"- `{name}`: {', '.join(f'{bound:g}' for bound in upper)}" for name, upper in bounds.items()]
     return "\n".join(["## Buckets", "Upper bounds in seconds.", "", *lines, ""])
 

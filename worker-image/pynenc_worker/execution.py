@@ -69,7 +69,7 @@ class Execution:
         finally:
             self._metrics.ran.observe(time.monotonic() - began)
             outcome = _OUTCOMES.get(self._last.pop(invocation_id), "superseded")
-            self._metrics.invocations.labels(status=outcome).inc()
+            self._metrics.invocations.add(outcome)
             self._on_end()
 
     def available_since(self, invocation_id: str) -> datetime | None:

@@ -4,17 +4,18 @@ Nothing probes /healthz: a slow broker, or a task that holds the interpreter for
 kill a busy pod. It is there to be asked.
 """
 
+import functools
 import socket
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from typing import TYPE_CHECKING, Final
 
 from pynenc_worker.logs import log
+from pynenc_worker.metrics import WorkerMetrics
+
+if TYPE_CHECKING:
+    from pynenc_worker.exposition import Exposition
 
 # A black-holed broker can hold one call of the loop for 20 s.
 STALLED_AFTER_SECONDS: Final = 60.0
@@ -33,21 +34,26 @@ class _ServerV6(_Server):
         super().server_bind()
 
 
-def serve(address: str, port: int, registry: CollectorRegistry, last_iteration: Callable[[], float]) -> None:
+def serve(address: str, port: int, metrics: WorkerMetrics) -> None:
     """Answer in threads of its own until the process ends. A port that is taken costs the metrics, not the work.
 
     :param address: an IP address; empty: all, IPv6 and IPv4 where there is both
-    :param last_iteration: Unix time of the loop's last round; 0 before the first
     """
+
+    @functools.cache
+    def exposition() -> "Exposition":
+        from pynenc_worker.exposition import Exposition  # noqa: PLC0415 - see `metrics`
+
+        return Exposition(metrics)
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10.0
 
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
+                self._answer(200, exposition().content_type, exposition().latest())
             elif self.path == "/healthz":
-                self._answer(*_health(last_iteration(), time.time()))
+                self._answer(*_health(metrics.last_round, time.time()))
             else:
                 self._answer(404, "text/plain; charset=utf-8", b"/metrics or /healthz\n")
 

@@ -38,7 +38,7 @@ class Heartbeat(threading.Thread):
             try:
                 self._beat()
             except Exception as error:  # noqa: BLE001 - the broker is away; the loop says so
-                self._metrics.broker_errors.inc()
+                self._metrics.broker_failed()
                 log.debug("no heartbeat: %s", type(error).__name__)
             self._end.wait(INTERVAL_SECONDS)
 

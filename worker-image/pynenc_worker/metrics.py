@@ -1,23 +1,20 @@
-"""What Prometheus can ask a worker. States are called as in the pod's worker-state annotation."""
+"""What a worker counts of itself, as plain numbers. `exposition` makes of them what Prometheus reads.
 
+Apart from each other because Prometheus' client takes a tenth of the time until a worker's first task: it is imported
+when somebody asks.
+"""
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from itertools import accumulate
+from typing import Final
 
 from pynenc_worker.contract import WorkerState
 
-# Series of nothing but the time of a counter's creation, one for each counter; Prometheus does not need them.
-disable_created_metrics()  # type: ignore[no-untyped-call]
-
-_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 def worker_version() -> str:
@@ -28,66 +25,68 @@ def worker_version() -> str:
         return "unknown"
 
 
+class Counts:
+    """How often something was so, by what it was: these from the beginning. For any thread."""
+
+    def __init__(self, *kinds: str) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(kinds, 0)
+
+    def add(self, kind: str, times: int = 1) -> None:
+        """Count it so many times more."""
+        with self._lock:
+            self._counts[kind] += times
+
+    def by_kind(self) -> dict[str, int]:
+        """How often until now."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class Durations:
+    """How long something took, by upper bounds in seconds; one more bucket takes what is longer. For any thread."""
+
+    def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
+        self._lock = threading.Lock()
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Take one in. A bucket holds what is as long as its bound, too: Prometheus' `le`."""
+        with self._lock:
+            self._counts[bisect_left(self._bounds, seconds)] += 1
+            self._sum += seconds
+
+    def so_far(self) -> tuple[list[tuple[float, int]], float]:
+        """How many were no longer than each bound, the last of which is infinite; and the sum of all in seconds."""
+        with self._lock:
+            counts = accumulate(self._counts)
+            return list(zip((*self._bounds, float("inf")), counts, strict=True)), self._sum
+
+
 class WorkerMetrics:
-    """All metrics of one worker, in a registry of their own."""
+    """All that one worker counts. States are called as in the pod's worker-state annotation."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self.info = Info("pynenc_worker", "Versions of the worker and its pynenc.", registry=registry)
-        self.info.info({"version": worker_version(), "pynenc_version": version("pynenc")})
-        self.state = Gauge(
-            "pynenc_worker_state", "1 for what the worker currently is, 0 for the others.", ["state"], registry=registry
-        )
-        self.slots = Gauge("pynenc_worker_slots", "Threads that may run at once, by use.", ["use"], registry=registry)
-        self.invocations = Counter(
-            "pynenc_worker_invocations",
-            "Invocations that ended here; superseded: another runner had been given it.",
-            ["status"],
-            registry=registry,
-        )
-        self.waited = Histogram(
-            "pynenc_worker_invocation_wait_seconds",
-            "From registered, retried or rerouted to the start of the thread.",
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self.ran = Histogram(
-            "pynenc_worker_invocation_run_seconds",
-            "From the start of the thread to its end, waiting for sub-results and for the broker included.",
-            registry=registry,
-            buckets=_SECONDS,
-        )
-        self.handed_on = Counter(
-            "pynenc_worker_handed_on_invocations",
-            "Invocations put back into the queue: of dead runners, lost on the way, or given up at the drain timeout.",
-            ["cause"],
-            registry=registry,
-        )
-        self.reports = Counter(
-            "pynenc_worker_reports", "PATCHes of the pod's own annotations, by outcome.", ["outcome"], registry=registry
-        )
-        self.broker_errors = Counter(
-            "pynenc_worker_broker_errors", "Calls to the broker that failed and are tried again.", registry=registry
-        )
-        self.loop = Gauge(
-            "pynenc_worker_loop_last_iteration_timestamp_seconds",
-            "When the runner's loop last went round (Unix time).",
-            registry=registry,
-        )
-        for status in ("success", "failed", "retry", "superseded", "unloadable"):
-            self.invocations.labels(status=status)
-        for cause in ("dead_runner", "lost", "drain_timeout"):
-            self.handed_on.labels(cause=cause)
-        for outcome in ("accepted", "refused", "unreachable"):
-            self.reports.labels(outcome=outcome)
+        self.state: WorkerState | None = None  # before its first report
+        self.slots: tuple[int, int] | None = None  # used and free, once the loop goes round
+        self.last_round = 0.0  # Unix time; 0 before the first one
+        self.invocations = Counts("success", "failed", "retry", "superseded", "unloadable")
+        self.handed_on = Counts("dead_runner", "lost", "drain_timeout")
+        self.reports = Counts("accepted", "refused", "unreachable")
+        self.broker_calls = Counts("failed")
+        self.waited = Durations()
+        self.ran = Durations()
 
-    def set_state(self, current: WorkerState) -> None:
-        """Show one state as the current one."""
-        for state in WorkerState:
-            self.state.labels(state=state.value).set(state is current)
+    def went_round(self) -> None:
+        """Note that the runner's loop begins a round."""
+        self.last_round = time.time()
 
     def set_slots(self, total: int, used: int) -> None:
-        """Show how many threads work and how many more may."""
-        self.slots.labels(use="used").set(used)
-        self.slots.labels(use="free").set(max(0, total - used))
+        """Note how many threads work and how many more may."""
+        self.slots = used, max(0, total - used)
+
+    def broker_failed(self) -> None:
+        """Count a call to the broker that failed and is tried again."""
+        self.broker_calls.add("failed")

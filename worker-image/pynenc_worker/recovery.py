@@ -167,7 +167,7 @@ class Recovery:
     def _hand_on(self, invocation_id: str) -> bool:
         if not invocations.hand_on(self._app, self._context, invocation_id):
             return False
-        self._metrics.handed_on.labels(cause="dead_runner").inc()
+        self._metrics.handed_on.add("dead_runner")
         return True
 
     def _search(self) -> bool:
@@ -203,7 +203,7 @@ class Recovery:
     def _enqueue(self, invocation_id: str) -> bool:
         invocations.enqueue(self._app, invocation_id)
         log.warning("invocation %s was in no queue and is queued again", invocation_id)
-        self._metrics.handed_on.labels(cause="lost").inc()
+        self._metrics.handed_on.add("lost")
         return True
 
     def _older_than_lost(self, statuses: tuple[S, ...], without: frozenset[str] | set[str] = frozenset()) -> list[str]:

@@ -107,7 +107,7 @@ class Reporter(threading.Thread):
         self._take_requests(self._recovery)
         now = self._clock()
         report = self._activity.observe(self._observe(), now)
-        self._metrics.set_state(report.state)
+        self._metrics.state = report.state
         recovered = self._recovery.answer()
         if self._is_news(report, recovered) and now >= self._retry_at:
             self._tell(report, recovered)
@@ -145,7 +145,7 @@ class Reporter(threading.Thread):
         except ApiUnreachableError as error:
             self._failed("unreachable", str(error), error.retry_after)
         else:
-            self._metrics.reports.labels(outcome="accepted").inc()
+            self._metrics.reports.add("accepted")
             log.info("reported: %s", report.state.value)
             self._backoff.reset()
             self._refused_since = None
@@ -169,7 +169,7 @@ class Reporter(threading.Thread):
             self._drain.stop("refused reports")
 
     def _failed(self, outcome: str, cause: str, retry_after: float) -> None:
-        self._metrics.reports.labels(outcome=outcome).inc()
+        self._metrics.reports.add(outcome)
         pause = max(retry_after, self._backoff.pause())
         self._retry_at = self._clock() + pause
         log.warning("the report is %s (%s): again in %.1f s", outcome, cause, pause)

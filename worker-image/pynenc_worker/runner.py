@@ -57,7 +57,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         :param outage: is told by the loop how its rounds go
         """
         super().__init__(app, runner_context=runner_context)
-        calls = PatientCalls(on_error=metrics.broker_errors.inc)
+        calls = PatientCalls(on_error=metrics.broker_failed)
         self.chores: list[Callable[[], None]] = []  # called in each round of the loop
         self.claims = Claims(app, self.runner_context)
         self.execution = Execution(app, self.runner_context, calls, metrics, self._thread_ended)
@@ -142,7 +142,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         return self.handed_back or (self._drain.stopping and not held)
 
     def _round(self) -> None:
-        self._metrics.loop.set_to_current_time()
+        self._metrics.went_round()
         if self._drain.active is not self._known_draining:
             self._known_draining = self._drain.active
             reason = self._drain.stop_reason or f"drain request {self._drain.request_id}"
@@ -212,7 +212,7 @@ class DrainableThreadRunner(WaitingThreadRunner):
         return bool(info.thread.is_alive())
 
     def _settle(self, error: Exception | None = None) -> None:
-        self._metrics.invocations.labels(status="unloadable").inc(self.claims.settle(error))
+        self._metrics.invocations.add("unloadable", self.claims.settle(error))
 
     def _thread_ended(self) -> None:
         self._last_ended = time.monotonic()
@@ -245,5 +245,5 @@ class DrainableThreadRunner(WaitingThreadRunner):
         left = list(self.threads)
         log.warning("the drain timeout is over: handing back %d invocations that still run", len(left))
         given = hand_back(self.app, self.runner_context, left, self._settle)
-        self._metrics.handed_on.labels(cause="drain_timeout").inc(given)
+        self._metrics.handed_on.add("drain_timeout", given)
         self.handed_back = True

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import Gauge
 from pynenc import Pynenc
 from pynenc.runner.runner_context import RunnerContext
 from pynenc.util.import_app import find_app_instance
@@ -49,7 +48,7 @@ def run(environ: MutableMapping[str, str]) -> int:
         app_id = _app_id(environ)
         log.info("worker %s, pynenc %s, %s on %s", worker_version(), version("pynenc"), config.app, config.backend)
         metrics = WorkerMetrics()
-        health.serve(config.metrics_address, config.metrics_port, metrics.registry, lambda: _value(metrics.loop))
+        health.serve(config.metrics_address, config.metrics_port, metrics)
         _set_backend(config, chosen, environ, app_id)
         app = _load(config.app)
         backend.verify(app, chosen, app_id)
@@ -84,10 +83,6 @@ def _app_id(environ: MutableMapping[str, str]) -> str:
     if not environ.get(contract.ENV_APP_ID):
         raise ConfigError(f"{contract.ENV_APP_ID} is not set: it has to be the resource's spec.appId")
     return environ[contract.ENV_APP_ID]
-
-
-def _value(gauge: Gauge) -> float:
-    return float(gauge._value.get())  # noqa: SLF001 - prometheus_client has no public way to read one
 
 
 def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: MutableMapping[str, str], app_id: str) -> None:
@@ -159,7 +154,7 @@ def _work(app: Pynenc, index: InvocationIndex, config: WorkerConfig, metrics: Wo
         may_take=lambda rested: reporter.heard_of() and packing.may_take(rested),
         on_change=reporter.wake,
         outage=OutageWatch(
-            on_error=metrics.broker_errors.inc,
+            on_error=metrics.broker_failed,
             on_begin=recovery.in_outage,
             on_end=recovery.after_outage,
             ask=index.ask,

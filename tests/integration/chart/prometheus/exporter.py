@@ -17,6 +17,7 @@ from pynenc_operator.metrics import OperatorMetrics
 from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_worker.contract import WorkerState
+from pynenc_worker.exposition import Exposition
 from pynenc_worker.metrics import WorkerMetrics
 from tests.integration.chart.prometheus.runners import look_at_all
 
@@ -41,15 +42,15 @@ def operate(metrics: OperatorMetrics) -> None:
 
 def work(metrics: WorkerMetrics) -> None:
     """What a worker counts meanwhile."""
-    metrics.set_state(WorkerState.ACTIVE)
+    metrics.state = WorkerState.ACTIVE
     metrics.set_slots(2, 1)
-    metrics.invocations.labels(status="success").inc()
+    metrics.invocations.add("success")
     metrics.waited.observe(0.3)
     metrics.ran.observe(2)
-    metrics.handed_on.labels(cause="dead_runner").inc()
-    metrics.reports.labels(outcome="accepted").inc()
-    metrics.broker_errors.inc()
-    metrics.loop.set(time.time())
+    metrics.handed_on.add("dead_runner")
+    metrics.reports.add("accepted")
+    metrics.broker_failed()
+    metrics.went_round()
 
 
 async def serve() -> None:
@@ -60,7 +61,7 @@ async def serve() -> None:
     operator.queued.set(3)
     health = HealthServer(REGISTRY, healthy=lambda: None, ready=lambda: None)
     port = await health.start("127.0.0.1", 0)
-    server, _ = start_http_server(0, "127.0.0.1", worker.registry)
+    server, _ = start_http_server(0, "127.0.0.1", Exposition(worker).registry)
     print(port, server.server_port, flush=True)
     lag = asyncio.create_task(looplag.measure(operator.lagged))
     number = 0
