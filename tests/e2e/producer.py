@@ -4,6 +4,7 @@ Each line of its input is a JSON object; each is answered by one line:
 
     {"call": [["short", 1.0, "a"], ["long", 20.0, "b"]]}    called
     {"histories": true}                                      {"a": ["registered", "pending", "running", "success"], ...}
+    {"noted": true}                                          [{"task": "short", "name": "a", "pod": "reports-0"}, ...]
 
 Its environment names the app and its backend.
 """
@@ -33,6 +34,9 @@ def main() -> None:
         asked = json.loads(line)
         if "histories" in asked:
             print(json.dumps({name: _history(tasks.app, called) for name, called in invocations.items()}), flush=True)
+            continue
+        if "noted" in asked:
+            print(json.dumps([json.loads(line) for line in tasks.noted(0)]), flush=True)
             continue
         for task, seconds, name in asked["call"]:
             invocations[name] = getattr(stray if task == "stray" else tasks, task)(seconds, name)

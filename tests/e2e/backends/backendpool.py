@@ -1,8 +1,9 @@
 """A runner on any backend, and its producer: a pod of the workers' image, which has what the backend takes.
 
-The tasks note where they ran in the Redis of the namespace, whatever the backend is.
+Where they ran the tasks note in the Redis of the namespace, whatever the backend is, but for SQLite: in its file.
 """
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,17 @@ class BackendPool(Pool):
 
 
 class PodQueue(TaskQueue):
-    """The app as a producer in a pod knows it. Counted by histories: only Redis' indexes can be read from outside."""
+    """The app as a producer in a pod knows it: only Redis' indexes can be read from outside."""
 
     def __init__(self, redis_url: str, namespace: str) -> None:
         kubectl("wait", "-n", namespace, "pod/producer", "--for=condition=Ready", "--timeout=90s")
         inside = ("kubectl", "exec", "-i", "-n", namespace, "producer", "--")
         super().__init__(redis_url, (*inside, "python", "-m", "tests.e2e.producer"))
+
+    def begun(self) -> list[Json]:
+        self._tell({"noted": True})
+        noted: list[Json] = json.loads(self._line())
+        return noted
 
     def succeeded(self) -> int:
         return sum(history[-1:] == ["success"] for history in self.histories().values())

@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.backends.backendpool import BackendPool
 from tests.e2e.backends.served import BACKENDS, Backend
+from tests.e2e.history import WORKERS
 from tests.e2e.kubernetes import wait_until
 from tests.e2e.taskqueue import UNDISTURBED
 from tests.e2e.together import Together
@@ -44,6 +45,9 @@ def test_the_pool_follows_the_queue_and_every_task_runs_once(pool: BackendPool) 
     pool.apply(maxReplicas=4, **queues)
     pool.until_seen()
     pool.enqueue(*(("long", 10.0, f"l{n}") for n in range(3)), *(("short", 0.5, f"s{n}") for n in range(15)))
+    pool.until_begun("l0")
+    workers = pool.kubectl("get", "pods", "-l", WORKERS, "-o", "yaml")
+    assert "reports-0" in workers
     pool.until_succeeded()
     pool.until_gone()
 
@@ -53,7 +57,7 @@ def test_the_pool_follows_the_queue_and_every_task_runs_once(pool: BackendPool) 
     assert pool.history.peak() == 4
     assert pool.history.interrupted() == []
     if pool.served.secret:
-        assert pool.served.secret not in pool.kubectl("get", "pods,mtr,events", "-o", "yaml")
+        assert pool.served.secret not in pool.kubectl("get", "mtr,events", "-o", "yaml") + workers
 
 
 @pytest.mark.slow
