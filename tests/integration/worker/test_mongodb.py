@@ -29,6 +29,7 @@ def be_asked_by(server: MongoServer, command: str, password: str) -> None:
         client.admin.command(change | ({"roles": []} if command == "createUser" else {}))
 
 
+@pytest.mark.slow
 def test_a_rotated_password_restarts_nothing_and_stands_in_no_environment(
     start_worker: StartWorker, line: Line, guarded: MongoServer
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_url_that_its_client_refuses_is_told_without_a_word_of_it(
     assert "s3cret" not in worker.log()
 
 
+@pytest.mark.slow
 def test_what_a_dead_worker_had_popped_and_not_claimed_is_found(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:

@@ -81,9 +81,8 @@ def test_what_is_handed_back_stands_in_its_own_queue_with_its_priority(
     assert producer("take_all", queue="gpu") == [held, before]
 
 
-@pytest.mark.parametrize(
-    "line", ["pynenc-next-redis", pytest.param("pynenc-next-sqlite", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["pynenc-next-redis", "pynenc-next-sqlite"], indirect=True)
 def test_what_a_dead_worker_held_goes_on_in_its_own_queue(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:

@@ -11,7 +11,7 @@ from pynenc_worker import contract
 from tests.integration.mongo_server import MongoServer
 from tests.integration.rabbitmq_server import RabbitServer
 from tests.integration.redis_server import RedisServer
-from tests.integration.worker.conftest import ALL_LINES, MONGODB, REDIS, StartWorker
+from tests.integration.worker.conftest import ALL_LINES, MONGODB, ONE_LINE_IN_MAKE_TEST, REDIS, StartWorker
 from tests.integration.worker.processes import Line, Producer, eventually
 
 OUTAGE_SECONDS = {"redis": 10.0, "rabbitmq": 10.0, "mongodb": 10.0, "sqlite": 3.0}
@@ -98,6 +98,7 @@ def test_a_worker_starts_while_its_server_is_away(
     assert worker.exit_code() == 0
 
 
+@pytest.mark.parametrize("line", ONE_LINE_IN_MAKE_TEST, indirect=True)
 def test_what_a_killed_worker_held_is_handed_on_when_its_id_is_named(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:
