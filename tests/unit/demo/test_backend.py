@@ -14,6 +14,7 @@ from pynenc_worker.backend import BACKENDS
 from tests.cluster.console import ClusterError
 from tests.unit.demo.conftest import Program
 from tests.unit.demo.test_sharedfolder import node
+from tests.unit.operator.resources import runner
 
 IMAGES = References("operator:1", "demo:1", "redis:7")
 OWNER = {"metadata": {"name": NAMESPACE, "uid": "uid of demo"}}
@@ -85,9 +86,9 @@ def test_on_sqlite_the_rest_is_as_on_redis() -> None:
 
 
 def test_the_producer_has_the_classes_and_the_file_of_the_workers() -> None:
-    runner = Sqlite().runner("demo:1")
-    runner["metadata"] |= {"namespace": NAMESPACE, "uid": "uid of the runner"}
-    worker = build_worker_pod(runner, "reports-0")["spec"]
+    mtr = runner(**Sqlite().runner("demo:1")["spec"])
+    mtr["metadata"]["namespace"] = NAMESPACE
+    worker = build_worker_pod(mtr, "reports-0")["spec"]
     producer = Sqlite().producer("demo:1")["spec"]["template"]["spec"]
     claims = [volume["persistentVolumeClaim"] for volume in producer["volumes"] if "persistentVolumeClaim" in volume]
     assert claims == [{"claimName": CLAIM}]
