@@ -59,6 +59,7 @@ def run(environ: MutableMapping[str, str]) -> int:
     except Exception:  # noqa: BLE001 - whatever the app's import raises
         log.exception("the app %s can't be loaded", environ.get(contract.ENV_APP))
         return 1
+    gc.freeze()  # else all that the imports have made is looked through before the first task
     gc.enable()
     try:
         return _work(app, index, config, metrics)
