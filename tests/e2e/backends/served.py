@@ -34,7 +34,8 @@ class Served:
 
     spec: Json  # of the runner
     environment: dict[str, str]  # the producer's
-    away: Callable[[], AbstractContextManager[None]]  # nobody can reach it for a while
+    away: Callable[[], AbstractContextManager[None]]  # for a while nobody can reach it, or write to it
+    counted_meanwhile: bool = False
     secret: str = ""  # what has to stay unseen
     volumes: Json = field(default_factory=dict)  # the producer's: `volumes` and `volumeMounts`
 
@@ -116,7 +117,9 @@ def _sqlite(_folder: Path, namespace: str) -> Iterator[Served]:
         mount = {"name": "queue", "mountPath": DATA, "subPath": namespace}
         environment = components("SQLite") | {"PYNENC__SQLITE_DB_PATH": f"{DATA}/{FILE}"}
         spec = {"sqlite": {"claimName": sharedvolume.CLAIM, "path": FILE}}
-        yield Served(spec, environment, locked, volumes={"volumes": [volume], "volumeMounts": [mount]})
+        # Its write-ahead log lets others read.
+        volumes = {"volumes": [volume], "volumeMounts": [mount]}
+        yield Served(spec, environment, locked, counted_meanwhile=True, volumes=volumes)
 
 
 BACKENDS = (
