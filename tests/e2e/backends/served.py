@@ -90,7 +90,7 @@ def _rabbitmq(folder: Path, namespace: str) -> Iterator[Served]:
         url, redis = server.url_of(vhost="shop"), "redis://redis:6379"
         rabbitmq = {**_url_from(namespace, url), "queuePrefix": PREFIX, "redis": {"url": redis}}
         environment = components("Redis") | {"PYNENC__REDIS_URL": redis} | plugin_settings(url, PREFIX)
-        yield Served({"rabbitmq": rabbitmq}, environment, _stopped(server), PASSWORD)
+        yield Served({"rabbitmq": rabbitmq}, environment, _stopped(server), secret=PASSWORD)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def _mongodb(folder: Path, namespace: str) -> Iterator[Served]:
     with MongoServer.running(folder, NODE.ip, user="reports", password="pa55word") as server:
         url = f"{server.url}?authSource=admin&authMechanism=SCRAM-SHA-256"
         spec = {"mongodb": _url_from(namespace, url)}
-        yield Served(spec, components("Mongo") | {"PYNENC__MONGO_URL": url}, _stopped(server), "pa55word")
+        yield Served(spec, components("Mongo") | {"PYNENC__MONGO_URL": url}, _stopped(server), secret="pa55word")
 
 
 @contextmanager
