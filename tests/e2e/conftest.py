@@ -11,7 +11,7 @@ from tests.e2e import audit, observed
 from tests.e2e.kubernetes import kubectl
 from tests.e2e.pool import Pool, clear
 from tests.e2e.release import OPERATOR
-from tests.e2e.together import STORY, Together
+from tests.e2e.together import Together, chosen
 from tests.outcomes import OUTCOME, has_failed
 
 
@@ -45,10 +45,7 @@ def new_name() -> str:
 @pytest.fixture(scope="module")
 def together(operator: None, request: pytest.FixtureRequest) -> Together:  # noqa: ARG001
     """Runs the module's stories that are chosen, side by side."""
-    functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
-    ours = [function for function in functions if function.__module__ == request.module.__name__]
-    stories = [getattr(test, STORY) for test in ours if hasattr(test, STORY)]
-    return Together({story.__name__: (new_pool, story) for story in stories})
+    return Together({test.name: (new_pool, story) for test, story in chosen(request)})
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
+
 from tests.e2e.pool import Pool
 from tests.outcomes import OUTCOME, Outcome
 
@@ -56,11 +58,19 @@ class Together:
             self._places.release()
 
 
-def side_by_side(story: Story) -> Test:
+def chosen(request: pytest.FixtureRequest) -> list[tuple[pytest.Function, Callable[[Any], None]]]:
+    """The tests of the asking module that are to run and are stories, and the story of each."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    return [(item, getattr(item.function, STORY)) for item in items if hasattr(item.function, STORY)]
+
+
+def side_by_side[P: Pool](story: Callable[[P], None]) -> Test:
     """Make a test of a story that takes a pool."""
 
-    def test(together: Together, record_property: Callable[[str, object], None]) -> None:
-        record_property(OUTCOME, together.outcome(story.__name__))
+    def test(
+        together: Together, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    ) -> None:
+        record_property(OUTCOME, together.outcome(request.node.name))
 
     test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
     setattr(test, STORY, story)

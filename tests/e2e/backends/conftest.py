@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from tests.e2e.backends.backendpool import BackendPool
 from tests.e2e.backends.served import Backend
 from tests.e2e.conftest import new_name
 from tests.e2e.release import OPERATOR
-from tests.e2e.together import Together
+from tests.e2e.together import Together, chosen
 
 
 @pytest.fixture(scope="session")
@@ -24,17 +23,16 @@ def operator_with_volume(operator: None) -> Iterator[None]:  # noqa: ARG001
 
 
 @pytest.fixture(scope="module")
-def alongside(
+def together(
     operator_with_volume: None,  # noqa: ARG001
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Together:
     """Runs the module's chosen stories, each on the backend that is its parameter."""
-    stories: dict[str, Any] = {}
-    for item in request.session.items:
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item.function, "story"):
-            backend = item.callspec.params["backend"]
-            assert isinstance(backend, Backend)
-            folder = tmp_path_factory.mktemp(backend.name)
-            stories[item.name] = partial(BackendPool, new_name(), backend, folder), item.function.story
-    return Together(stories)
+
+    def make_pool(test: pytest.Function) -> partial[BackendPool]:
+        backend = test.callspec.params["backend"]
+        assert isinstance(backend, Backend)
+        return partial(BackendPool, new_name(), backend, tmp_path_factory.mktemp(backend.name))
+
+    return Together({test.name: (make_pool(test), story) for test, story in chosen(request)})

@@ -6,31 +6,19 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.backends.backendpool import BackendPool
-from tests.e2e.backends.served import BACKENDS, Backend
+from tests.e2e.backends.served import BACKENDS
 from tests.e2e.history import WORKERS
 from tests.e2e.kubernetes import wait_until
 from tests.e2e.taskqueue import UNDISTURBED
-from tests.e2e.together import Together
-from tests.outcomes import OUTCOME
+from tests.e2e.together import side_by_side
 
 type Story = Callable[[BackendPool], None]
 
 
 def on_each_backend(story: Story) -> Callable[..., None]:
-    """Make tests of a story, one for each backend."""
-
-    @pytest.mark.parametrize("backend", BACKENDS, ids=str)
-    def test(
-        alongside: Together,
-        backend: Backend,  # noqa: ARG001 - of the pool
-        request: pytest.FixtureRequest,
-        record_property: Callable[[str, object], None],
-    ) -> None:
-        record_property(OUTCOME, alongside.outcome(request.node.name))
-
-    test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
-    test.story = story  # type: ignore[attr-defined]
-    return test
+    """Make tests of a story, one for each backend: the fixture `together` makes the pool on it."""
+    test = pytest.mark.usefixtures("backend")(side_by_side(story))
+    return pytest.mark.parametrize("backend", BACKENDS, ids=str)(test)
 
 
 @on_each_backend
