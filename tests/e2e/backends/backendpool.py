@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from examples.demo.backend import read, with_image
 from tests.cluster.paths import ROOT
 from tests.e2e.backends.served import Backend, Served
 from tests.e2e.kubernetes import apply, kubectl
@@ -68,6 +69,7 @@ class PodQueue(TaskQueue):
 
 
 def _producer(backend: Backend, served: Served) -> tuple[Json, Json]:
+    """The pod of examples/producer.yaml, kept waiting for tests/e2e/producer.py, and a ConfigMap with that."""
     sources = {name: (ROOT / "tests" / "e2e" / name).read_text() for name in _MODULES}
     modules = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "producer"}, "data": sources}
     environment = {
@@ -76,25 +78,14 @@ def _producer(backend: Backend, served: Served) -> tuple[Json, Json]:
         "PYNENC__LOGGING_LEVEL": "warning",
         "PYTHONPATH": "/app:/producer",
     }
-    mounts = [{"name": "modules", "mountPath": "/producer/tests/e2e"}, *served.volumes.get("volumeMounts", ())]
-    container = {
-        "name": "producer",
-        "image": backend.image.name,
-        "command": ["sleep", "3600"],
-        "env": [{"name": name, "value": value} for name, value in environment.items()],
-        "volumeMounts": mounts,
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    spec = {
-        "terminationGracePeriodSeconds": 1,
-        "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [{"name": "modules", "configMap": {"name": "producer"}}, *served.volumes.get("volumes", ())],
-    }
+    (job,) = read("producer.yaml")
+    spec = with_image(job, backend.image.name)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    container["command"] = ["sleep", "3600"]
+    container["env"] = [{"name": name, "value": value} for name, value in environment.items()]
+    container["volumeMounts"] += [
+        {"name": "modules", "mountPath": "/producer/tests/e2e"},
+        *served.volumes.get("volumeMounts", ()),
+    ]
+    spec["volumes"] += [{"name": "modules", "configMap": {"name": "producer"}}, *served.volumes.get("volumes", ())]
     return modules, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "producer"}, "spec": spec}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from examples.demo.sharedfolder import HOSTNAME, USER, SharedFolder, volume_name
+from examples.demo.sharedfolder import USER, SharedFolder, choose_node, volume_name
 from tests.cluster.paths import ClusterPaths
 from tests.e2e.kubernetes import apply, get, kubectl
 
@@ -19,7 +19,8 @@ def claimed(namespace: str) -> Iterator[Path]:
     folder = root / namespace
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     os.chown(folder, USER, USER)
-    [node] = [each["metadata"]["labels"][HOSTNAME] for each in get("nodes")["items"]]
+    node = choose_node(get("nodes")["items"])
+    assert node, "no node takes pods"
     shared = SharedFolder(CLAIM, str(root), node, get("namespace", namespace))
     _delete(namespace)  # of a run that was interrupted: it knows its claim by a uid
     for each in shared.volume(namespace):
