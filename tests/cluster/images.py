@@ -26,6 +26,7 @@ class Image:
     dockerfile: Path
     context: Path
     base: str
+    requirements: str = ""  # the lock file that its Dockerfile installs, where that has to be told
 
     @property
     def repository(self) -> str:
@@ -38,8 +39,9 @@ WORKER = Image("localhost/pynenc-worker:dev", ROOT / "worker-image" / "Dockerfil
 DEMO = Image("localhost/pynenc-demo:dev", ROOT / "examples" / "Dockerfile", ROOT / "examples", WORKER.name)
 _HERE = Path(__file__).resolve().parent
 # The demo with another pynenc, or with another plugin, than the worker's image has.
-NEXT = Image("localhost/pynenc-demo-next:dev", _HERE / "next-image" / "Dockerfile", ROOT, DEMO.name)
-MONGODB = Image("localhost/pynenc-demo-mongodb:dev", _HERE / "mongodb-image" / "Dockerfile", ROOT, DEMO.name)
+_LOCKED = _HERE / "lockfile-image" / "Dockerfile"
+NEXT = Image("localhost/pynenc-demo-next:dev", _LOCKED, ROOT, DEMO.name, "worker-next.txt")
+MONGODB = Image("localhost/pynenc-demo-mongodb:dev", _LOCKED, ROOT, DEMO.name, "worker-mongodb.txt")
 REDIS = Image(
     f"localhost/redis:{base_image.SUITE}", _HERE / "redis-image" / "Dockerfile", _HERE / "redis-image", base_image.NAME
 )
@@ -128,12 +130,15 @@ def build_and_load(images: Iterable[Image] = IMAGES) -> None:
 
 
 def _build(image: Image, configuration: PipConfiguration | None) -> str:
-    inputs = image_inputs.digest(image.dockerfile, image.context, buildah.image_id(image.base) or "")
+    base = buildah.image_id(image.base) or ""
+    inputs = image_inputs.digest(image.dockerfile, image.context, base, image.requirements)
     number = buildah.image_id(image.name)
     if number and image_inputs.is_built(image.name, inputs, number):
         say(f"{image.name} is unchanged: {number[:12]}")
         return number
     line = ["bud", "--isolation", "chroot", "--layers", "--timestamp", "0", "--build-arg", f"BASE_IMAGE={image.base}"]
+    if image.requirements:
+        line += ["--build-arg", f"REQUIREMENTS={image.requirements}"]
     with ExitStack() as stack:
         if configuration:
             secret = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".conf"))
