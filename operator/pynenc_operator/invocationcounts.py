@@ -5,9 +5,9 @@ on Redis both go in one round trip.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pynenc_operator.backends import Backend
 from pynenc_operator.model import Key
@@ -15,8 +15,9 @@ from pynenc_operator.questions import COUNT_THE_ENDED, STATUSES, CountInvocation
 
 type Counts = dict[str, int]
 # None where there is no answer; it raises nothing.
-type Ask = Callable[[Key, Backend, CountInvocations], Awaitable[Counts | None]]
+type Ask = Callable[[Key, Backend, CountInvocations], Coroutine[Any, Any, Counts | None]]
 
+_QUESTION: Final = CountInvocations(STATUSES)
 ASK_SECONDS: Final = 30.0  # how often Prometheus Operator has metrics read by default: nobody would see more
 
 
@@ -42,7 +43,7 @@ class InvocationCounts:
             return
         self.forget(key)
         if backend.kind in COUNT_THE_ENDED:
-            self._asked[key] = _Asked(backend, self._now(), asyncio.create_task(self._count(key, backend)))
+            self._asked[key] = _Asked(backend, self._now(), asyncio.create_task(self._ask(key, backend, _QUESTION)))
 
     async def latest(self, key: Key) -> Counts | None:
         """By status; None where they were not asked for yet, or there was no answer."""
@@ -54,6 +55,3 @@ class InvocationCounts:
         asked = self._asked.pop(key, None)
         if asked:
             asked.counts.cancel()
-
-    async def _count(self, key: Key, backend: Backend) -> Counts | None:
-        return await self._ask(key, backend, CountInvocations(STATUSES))

@@ -8,7 +8,7 @@ cheaply answers None.
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -67,9 +67,7 @@ class CountQueue:
         """Count through pynenc's broker; on Redis by its keys, in one round trip with the look at its entries."""
         if not backend.has_redis_queues:
             return QueueCount(_counted(broker, backend))
-        with broker.client.pipeline(transaction=False) as pipe:
-            self.put(pipe, broker, backend)
-            return self.answer(pipe.execute(raise_on_error=False), broker, backend)
+        return self.answer(_asked_alone(self, broker, backend), broker, backend)
 
     def put(self, pipe: Any, broker: Any, backend: Backend) -> int:  # noqa: ANN401
         """Put a transaction for this into a pipeline; of how many commands it is."""
@@ -85,9 +83,7 @@ class CountQueue:
         A queue that was not known is counted with another round trip, once.
         """
         *queued, done = results
-        for result in (*queued, *(done if isinstance(done, list) else (done,))):
-            if isinstance(result, Exception):
-                raise result
+        _raise_any((*queued, *(done if isinstance(done, list) else (done,))))
         queues = self._queues(broker, backend)
         if unknown := queues.unknown_by(done):
             return replace(self, known=(*self.known, *unknown))(broker, backend)
@@ -152,9 +148,7 @@ class CountInvocations:
         if backend.kind is not BackendKind.REDIS:
             counts: dict[str, int] = broker.count_statuses(self.statuses)
             return counts
-        with broker.client.pipeline(transaction=False) as pipe:
-            self.put(pipe, broker, backend)
-            return self.answer(pipe.execute(raise_on_error=False), broker, backend)
+        return self.answer(_asked_alone(self, broker, backend), broker, backend)
 
     def put(self, pipe: Any, broker: Any, backend: Backend) -> int:  # noqa: ANN401
         """Put a command for each status into a pipeline; how many."""
@@ -165,15 +159,27 @@ class CountInvocations:
 
     def answer(self, results: Sequence[Any], _broker: Any, _backend: Backend) -> dict[str, int]:  # noqa: ANN401
         """What those commands came to; an error of any of them is raised."""
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        _raise_any(results)
         return dict(zip(self.statuses, map(int, results), strict=True))
 
 
 # Questions about a Redis that are put into one pipeline with those about other apps.
 type Pipelined = CountQueue | CountInvocations
 PIPELINED: Final = (CountQueue, CountInvocations)
+
+
+def _asked_alone(question: Pipelined, broker: Any, backend: Backend) -> list[Any]:  # noqa: ANN401
+    """What a pipeline of this question's commands comes to, with errors in place of results."""
+    with broker.client.pipeline(transaction=False) as pipe:
+        question.put(pipe, broker, backend)
+        results: list[Any] = pipe.execute(raise_on_error=False)
+        return results
+
+
+def _raise_any(results: Iterable[Any]) -> None:
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
 
 
 @dataclass(frozen=True, slots=True)
