@@ -18,7 +18,7 @@ from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.exposition import Exposition
-from pynenc_worker.metrics import SECONDS, WorkerMetrics
+from pynenc_worker.metrics import WorkerMetrics
 
 REFERENCE = ROOT / "docs" / "metrics.md"
 
@@ -105,7 +105,8 @@ def buckets() -> str:
     bounds = {family.full_name: family.buckets for family in families if family.buckets}
     for family in Exposition(WorkerMetrics()).collect():
         if family.type == "histogram":
-            bounds[family.name] = SECONDS
+            upper = [sample.labels["le"] for sample in family.samples if "le" in sample.labels]
+            bounds[family.name] = tuple(map(float, upper[:-1]))  # the last one is infinite
     lines = [f"- `{name}`: {', '.join(f'{bound:g}' for bound in upper)}" for name, upper in bounds.items()]
     return "\n".join(["## Buckets", "Upper bounds in seconds.", "", *lines, ""])
 

@@ -29,6 +29,7 @@ class Exposition(Collector):
 
     def __init__(self, metrics: WorkerMetrics) -> None:
         self._metrics = metrics
+        self._versions = {"version": worker_version(), "pynenc_version": version("pynenc")}  # read from files
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
@@ -40,8 +41,7 @@ class Exposition(Collector):
     def collect(self) -> Iterator[Metric]:
         """Each metric as it is now."""
         metrics = self._metrics
-        versions = {"version": worker_version(), "pynenc_version": version("pynenc")}
-        yield InfoMetricFamily("pynenc_worker", "Versions of the worker and its pynenc.", versions)
+        yield InfoMetricFamily("pynenc_worker", "Versions of the worker and its pynenc.", self._versions)
         state = GaugeMetricFamily(
             "pynenc_worker_state", "1 for what the worker currently is, 0 for the others.", labels=["state"]
         )
