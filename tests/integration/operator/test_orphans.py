@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.half_cluster import HalfCluster
-from tests.cluster.paths import ROOT
+from tests.integration.conftest import interpreter_of
 from tests.integration.operator.operator_process import Operator
 from tests.integration.operator.pool_harness import manifest
 from tests.integration.operator.rest import Api
@@ -19,23 +20,23 @@ from tests.integration.worker.processes import Line, Producer
 type Json = dict[str, Any]
 
 APP_ID = "left-behind"
-PYTHONS = {"sqlite-0.3": Path(sys.executable), "sqlite-0.4": ROOT / ".venv-next" / "bin" / "python"}
 
 
+@dataclass(frozen=True)
 class Place:
     """A backend of one of the test's own apps, as a producer and as a runner name it."""
 
-    def __init__(self, line: Line, backend: Json) -> None:
-        self.line = line
-        self.backend = backend
+    line: Line
+    backend: Json
 
 
-@pytest.fixture(params=["redis", "rabbitmq", *PYTHONS])
+@pytest.fixture(params=["redis", "rabbitmq", "sqlite-0.3", "sqlite-0.4"])
 def place(request: pytest.FixtureRequest, crd_installed: HalfCluster, namespace: str, tmp_path: Path) -> Place:
-    if request.param in PYTHONS:
+    if request.param.startswith("sqlite"):
         folder = tmp_path / "volumes" / namespace
         folder.mkdir(parents=True)
-        python, url = PYTHONS[request.param], str(folder / "pynenc.db")
+        python = interpreter_of("next") if request.param == "sqlite-0.4" else Path(sys.executable)
+        url = str(folder / "pynenc.db")
         line = Line(python=python, backend="sqlite", url=url, folder=tmp_path, app_id=APP_ID)
         backend = {"sqlite": {"claimName": "data", "path": "pynenc.db"}}
         return Place(line, backend)
