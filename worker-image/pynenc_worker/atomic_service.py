@@ -56,14 +56,9 @@ class AtomicService:
             return
         status, reason = Status.ABANDONED, "the broker was away"
         try:
-            self._app.trigger.trigger_loop_iteration(run)
-            self._recovery.in_slot()
-            status, reason = Status.COMPLETED, ""
-        except Exception as error:
-            if is_outage(error):
-                raise
-            reason = f"exception:{type(error).__name__}"
-            log.error("the atomic service failed", exc_info=error)  # a trigger's task, perhaps; the loop goes on
+            failures = (_failure(self._recovery.in_slot), _failure(self._app.trigger.trigger_loop_iteration, run))
+            reason = ", ".join(filter(None, failures))
+            status = Status.ABANDONED if reason else Status.COMPLETED
         finally:
             self._app.orchestrator.finalize_atomic_service_execution(run, datetime.now(UTC), status, reason)
 
@@ -105,3 +100,18 @@ class AtomicService:
             ]
 
         return without_core_crons
+
+
+def _failure[**P](chore: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> str:
+    """Do one of the slot's chores; what it failed with, empty if it did not: one keeps no other from its turn.
+
+    :raises Exception: the backend is away, for all of them
+    """
+    try:
+        chore(*args, **kwargs)
+    except Exception as error:
+        if is_outage(error):
+            raise
+        log.error("the atomic service failed", exc_info=error)  # a trigger's task, perhaps; the loop goes on
+        return f"exception:{type(error).__name__}"
+    return ""

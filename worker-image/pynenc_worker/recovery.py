@@ -113,7 +113,10 @@ class Recovery:
         self._search_in_slot = True
 
     def in_slot(self) -> None:
-        """Recover by time, as pynenc's core tasks do: what is pending for too long, or of runners without heartbeat."""
+        """Recover by time, as pynenc's core tasks do: what is pending for too long, or of runners without heartbeat.
+
+        And what a runner that died while it recovered has left half-way, which pynenc's tasks leave.
+        """
         if self._clock() < self._trusted_at:
             return
         orchestrator = self._app.orchestrator
@@ -124,6 +127,7 @@ class Recovery:
             for invocation_id in self._listed(source):
                 if self._each(invocation_id, self._hand_on):
                     log.info("invocation %s of a runner without heartbeat is queued again", invocation_id)
+        self._reroute_stranded()
         self._forget_silent()
         if self._search_in_slot:  # every runner saw the outage, and one after the other they get the slot
             self._search_in_slot = False
@@ -172,8 +176,7 @@ class Recovery:
 
     def _search(self) -> bool:
         """Queue again what is in no queue, if that can be told. A doubled id is harmless: one becomes PENDING."""
-        for invocation_id in self._older_than_lost(_STRANDED):
-            self._each(invocation_id, self._reroute)
+        self._reroute_stranded()
         if (queued := self._index.queued()) is None:
             return False
         missing = set(self._older_than_lost(_WAITING, without=queued))
@@ -181,6 +184,11 @@ class Recovery:
             self._each(invocation_id, self._enqueue)
         self._suspects = missing - self._suspects
         return True
+
+    def _reroute_stranded(self) -> None:
+        """Queue again what somebody was about to, and died before it did: in these statuses nothing stays."""
+        for invocation_id in self._older_than_lost(_STRANDED):
+            self._each(invocation_id, self._reroute)
 
     def _looked(self, now: float, *, seen: bool) -> None:
         """Count a look for each search whose time has come, unless an outage's saw no queue; the second is the last."""

@@ -14,7 +14,7 @@ from pynenc import Pynenc
 from pynenc.core_tasks import core_tasks_registry
 from pynenc.exceptions import InvocationStatusError
 from pynenc.invocation.status import InvocationStatus as S
-from pynenc.orchestrator.atomic_service import AtomicServiceRun
+from pynenc.orchestrator.atomic_service import AtomicServiceExecutionStatus, AtomicServiceRun
 from pynenc.runner.runner_context import RunnerContext
 from pynenc_redis.util.mongo_client import _REDIS_POOLS
 
@@ -269,6 +269,19 @@ def test_what_was_left_halfway_to_the_queue_goes_there(app: Pynenc, recovery: Re
     assert redis_backend.RedisIndex(app).queued() == {stranded}
 
 
+def test_in_the_slot_what_was_left_halfway_goes_to_the_queue_without_being_asked(
+    app: Pynenc, recovery: Recovery, clock: Clock
+) -> None:
+    stranded, young = running_on(app, DEAD), running_on(app, DEAD)
+    for one in (stranded, young):
+        app.orchestrator.set_invocation_status(one, S.RUNNING_RECOVERY, US)
+    make_older(app, stranded, 61)
+    clock.now += TRUST_HEARTBEATS_AFTER_SECONDS
+    recovery.in_slot()
+    assert [status(app, one) for one in (stranded, young)] == [S.REROUTED, S.RUNNING_RECOVERY]
+    assert redis_backend.RedisIndex(app).queued() == {stranded}
+
+
 def test_in_the_slot_runners_without_heartbeat_are_recovered_once_heartbeats_can_be_trusted(
     app: Pynenc, recovery: Recovery, clock: Clock
 ) -> None:
@@ -505,3 +518,21 @@ def race_for(app: Pynenc, invocation_id: str) -> list[str]:
 
 def test_of_workers_that_meet_at_one_invocation_one_gets_it(app: Pynenc) -> None:
     assert [len(race_for(app, enqueued(app))) for _ in range(50)] == [1] * 50
+
+
+def test_a_trigger_that_fails_keeps_nobodys_invocations_waiting(
+    app: Pynenc, atomic: AtomicService, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = datetime.now(UTC)
+
+    def fails(_: AtomicServiceRun) -> None:
+        raise LookupError("a task that is no more")
+
+    monkeypatch.setattr(app.trigger, "trigger_loop_iteration", fails)
+    orphan = running_on(app, DEAD)
+    silence(app, DEAD, 601)
+    clock.now += TRUST_HEARTBEATS_AFTER_SECONDS
+    atomic.step()
+    assert status(app, orphan) is S.REROUTED
+    [run] = app.orchestrator.get_atomic_service_executions_in_timerange(started, datetime.now(UTC))
+    assert (run.status, run.reason) == (AtomicServiceExecutionStatus.ABANDONED, "exception:LookupError")
