@@ -86,9 +86,7 @@ class AmqpConnection:
         answer = self._asked(spec.Basic.Get(queue=queue), spec.Basic.GetOk, spec.Basic.GetEmpty)
         if not isinstance(answer, spec.Basic.GetOk):
             return None
-        size, body = self._frames.read().body_size, b""
-        while len(body) < size:
-            body += self._frames.read().fragment
+        body = self._content()
         self._taken = answer.delivery_tag
         return body
 
@@ -158,6 +156,30 @@ class AmqpConnection:
 
     def _send(self, channel: int, method: Any) -> None:  # noqa: ANN401 - pika has no types
         self._frames.send(frame.Method(channel, method))
+
+    def _content(self) -> bytes:
+        """The body of a message whose method was read; only the connection's own frames may stand within it.
+
+        After anything else the connection is closed: the server queues the message again.
+        """
+        size, body = None, b""
+        while size is None or len(body) < size:
+            found = self._frames.read()
+            if size is None and isinstance(found, frame.Header):
+                size = found.body_size
+            elif size is not None and isinstance(found, frame.Body):
+                body += found.fragment
+            else:
+                self._of_the_connection(found)
+        return body
+
+    def _of_the_connection(self, found: Any) -> None:  # noqa: ANN401 - pika has no types
+        """Read past what is none of the channel's business: a heartbeat, or that the server takes no messages now."""
+        method = getattr(found, "method", None)
+        closes = isinstance(method, spec.Connection.Close)
+        if closes or found.channel_number:
+            self._frames.close()
+            raise AmqpError(method.reply_code if closes else 0)
 
     def _expect(self, *kinds: type) -> Any:  # noqa: ANN401 - pika has no types
         """The next method of one of these kinds; what the server says meanwhile is noted."""
