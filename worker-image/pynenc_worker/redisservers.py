@@ -10,7 +10,8 @@ from typing import Final
 _MEND: Final = "name one server in the URL, or a name that always leads to the one that takes writes"
 _CLUSTER: Final = f"its server is a node of a Redis Cluster, which pynenc-redis can't use: {_MEND}"
 _SENTINEL: Final = (
-    f"its server lacks commands that are needed, as a Sentinel does, which pynenc-redis can't ask: {_MEND}"
+    "its server lacks commands that are needed, as a Sentinel does, which pynenc-redis can't ask, and a Redis before "
+    f"6.2: {_MEND}, and is of 6.2 or newer"
 )
 # By the names of redis-py's classes, so that the client has not to be there.
 _OF_A_CLUSTER: Final = frozenset({"AskError", "ClusterCrossSlotError", "ClusterDownError", "MovedError"})
