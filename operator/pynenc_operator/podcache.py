@@ -188,7 +188,7 @@ class RunnerCache:
             return key
         before = self._runners.get(key)
         self.put(body)
-        return None if before and _wanted(before) == _wanted(self._runners[key]) else key
+        return None if same_wish(before, self._runners[key]) else key
 
     def get(self, key: Key) -> Json | None:
         """The runner's object, or None if it is gone."""
@@ -207,7 +207,7 @@ class RunnerCache:
         return {key: runner for key, runner in self._runners.items() if namespace in (None, key.namespace)}
 
     def replace(self, known: dict[Key, Json], listed: Iterable[Json]) -> set[Key]:
-        """Make of what was `known` before a LIST what it shows; the keys that are gone or were not known.
+        """Make of what was `known` before a LIST what it shows; the keys that are gone, new or wanted otherwise.
 
         What has been heard since the request went out is newer, and holds.
         """
@@ -220,7 +220,7 @@ class RunnerCache:
                 self._take(key, runner)
             elif key in self._runners:  # else it was deleted meanwhile
                 self.put(runner)
-        return (known.keys() ^ fresh.keys()) & unheard
+        return {key for key in unheard if not same_wish(known.get(key), fresh.get(key))}
 
     def items(self) -> Iterable[tuple[Key, Json]]:
         """All runners, by key."""
@@ -233,6 +233,11 @@ class RunnerCache:
 
 def _key_of(runner: Json) -> Key:
     return Key(runner["metadata"]["namespace"], runner["metadata"]["name"])
+
+
+def same_wish(one: Json | None, other: Json | None) -> bool:
+    """Whether the same is wanted of a runner in two versions of it; one that is not there wants something else."""
+    return one is not None and other is not None and _wanted(one) == _wanted(other)
 
 
 def _wanted(runner: Json) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from pynenc_operator.kube import Kube, KubeError, NotFound, OutdatedDefinition
 from pynenc_operator.model import Key, Observation
 from pynenc_operator.observer import Observer
 from pynenc_operator.oldestentry import OldestEntries
-from pynenc_operator.podcache import PodCache, RunnerCache
+from pynenc_operator.podcache import PodCache, RunnerCache, same_wish
 from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
@@ -227,7 +227,7 @@ class Reconciler:
             return bool(previous == current)
         try:
             written = await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"])
-            self._runners.put(written)
+            self._runners.put(written)  # whose spec the watch may show later, as no news
         except NotFound:
             pass  # deleted meanwhile; the watch says so
         except OutdatedDefinition:
@@ -237,7 +237,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
-            return True
+            return same_wish(runner, written)
         return False
 
     def _forget(self, key: Key) -> None:

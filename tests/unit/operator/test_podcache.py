@@ -259,12 +259,14 @@ def named(name: str, namespace: str = KEY.namespace, version: str = "1") -> dict
 
 def test_a_list_takes_what_is_gone_away_and_leaves_other_namespaces_alone() -> None:
     cache = RunnerCache()
-    for body in (named("stays"), named("gone"), named("elsewhere", "other")):
+    for body in (named("stays"), named("changes"), named("gone"), named("elsewhere", "other")):
         cache.put(body)
-    changed = cache.replace(cache.known(KEY.namespace), [named("stays", version="2"), named("new")])
-    assert changed == {Key(KEY.namespace, "gone"), Key(KEY.namespace, "new")}
+    told = {**named("stays"), "status": {"replicas": 1}}
+    changed = cache.replace(cache.known(KEY.namespace), [told, named("changes", version="2"), named("new")])
+    assert changed == {Key(KEY.namespace, name) for name in ("changes", "gone", "new")}
     assert {key: body["spec"]["app"] for key, body in cache.items()} == {
-        Key(KEY.namespace, "stays"): "2",
+        Key(KEY.namespace, "stays"): "1",
+        Key(KEY.namespace, "changes"): "2",
         Key(KEY.namespace, "new"): "1",
         Key("other", "elsewhere"): "1",
     }
