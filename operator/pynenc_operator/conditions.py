@@ -243,7 +243,7 @@ def _recovery(report: Report) -> Problem | None:
     if report.orphans and not report.pool.active:
         return Problem(
             "OrphanedInvocations",
-            f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. What one has not "
-            "handed on in 15 minutes belongs to another runner, or waits for one",
+            f"invocations are RUNNING or PENDING though no worker of this runner lives: {mend}. What one that reaches "
+            "the backend has not handed on in 15 minutes belongs to another runner, or waits for one",
         )
     return None

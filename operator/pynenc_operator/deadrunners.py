@@ -47,6 +47,7 @@ class DeadRunners:
         self._beats: dict[Key, dict[str, _Beat]] = {}
         self._beats_due: dict[Key, float] = {}
         self._orphans_due: dict[Key, float] = {}
+        self._heard_since: dict[Key, dict[str, float]] = {}  # workers, while the backend answers without a break
 
     async def vanished(self, key: Key, pods: Iterable[WorkerPod], owner_uid: str) -> tuple[str, ...]:
         """Ids of workers that are dead though no container was seen to end; what somebody has recovered is settled.
@@ -66,8 +67,11 @@ class DeadRunners:
 
     async def orphans(self, key: Key, spec: RunnerSpec, seen: Observation, decision: Decision) -> Orphans | None:
         """What the backend counts as held though no worker of ours holds anything; asked now and then only."""
-        if seen.depth is None or (decision.desired and seen.orphans is None):
+        if seen.depth is None:
+            self._heard_since.pop(key, None)
             return seen.orphans
+        if decision.desired and seen.orphans is None:
+            return None
         pool = classify(spec, seen, self._now())
         ending = [pod for pod in seen.pods if pod.terminating and pod.owns and pod.uid not in seen.vanished]
         if pool.active or pool.starting or pool.draining or pool.silent or ending:
@@ -79,14 +83,15 @@ class DeadRunners:
             return seen.orphans
         self._orphans_due[key] = now + AT_ZERO_SECONDS
         held = await self._depths.held(key)
-        if held is None:
-            return seen.orphans
         if not held:
-            return None
+            self._heard_since.pop(key, None)
+            return None if held == 0 else seen.orphans
+        beating = await self._beating(key)
+        self._hear(key, pool.workers, beating)
         known = seen.orphans
-        if known and recovery.searched_for(known, pool, now):
+        if known and recovery.searched_for(known, self._heard_since.get(key, {}).values(), now):
             known = replace(known, given_up=True)
-        if not (known and known.count == held) and not await self._others_live(key, seen):
+        if _of_another(known, held, seen) and not self._others_live(key, seen, beating):
             known = Orphans(held, now)
         if known:
             self._orphans_due[key] = now + ORPHANS_CHECK_SECONDS
@@ -94,7 +99,7 @@ class DeadRunners:
 
     def forget(self, key: Key) -> None:
         """Drop a runner that is gone."""
-        memories: tuple[dict[Key, Any], ...] = (self._beats, self._beats_due, self._orphans_due)
+        memories: tuple[dict[Key, Any], ...] = (self._beats, self._beats_due, self._orphans_due, self._heard_since)
         for memory in memories:
             memory.pop(key, None)
 
@@ -118,13 +123,30 @@ class DeadRunners:
     def _stands_still(self, beat: _Beat | None) -> bool:
         return beat is not None and self._now() - beat.read_at >= DEAD_AFTER_SECONDS
 
-    async def _others_live(self, key: Key, seen: Observation) -> bool:
-        """Whether a runner that is none of our pods works for the same app: then what is held may be its."""
+    async def _beating(self, key: Key) -> set[str] | None:
+        """Ids of the app's runners whose heartbeats are fresh; None where that can't be told."""
         found = await self._depths.heartbeats(key)
         if found is None:
-            return True  # unknown: nothing is concluded
+            return None
+        return {beat.runner_id for beat in found if self._now() - beat.last < DEAD_AFTER_SECONDS}
+
+    def _hear(self, key: Key, workers: Iterable[WorkerPod], beating: set[str] | None) -> None:
+        """Note since when each worker's heartbeats come; who has none can't look for anything."""
+        before, now = self._heard_since.get(key, {}), self._now()
+        heard = {pod.uid for pod in workers} & (beating or set())
+        self._heard_since[key] = {uid: before.get(uid, now) for uid in heard}
+
+    def _others_live(self, key: Key, seen: Observation, beating: set[str] | None) -> bool:
+        """Whether a runner that is none of our pods works for the same app: then what is held may be its."""
         ours = {pod.uid for pod in seen.pods} | {one.uid for one in self._pods.vanished(key)}
-        return any(beat.runner_id not in ours and self._now() - beat.last < DEAD_AFTER_SECONDS for beat in found)
+        return beating is None or bool(beating - ours)  # unknown: nothing is concluded
+
+
+def _of_another(known: Orphans | None, held: int, seen: Observation) -> bool:
+    """Whether what is held is not what is known; of a runner that has just died it may be as many."""
+    if known is None or known.count != held:
+        return True
+    return known.given_up and bool(seen.vanished or any(pod.died and not pod.recovered_by for pod in seen.pods))
 
 
 def _cut_off(pod: WorkerPod) -> bool:

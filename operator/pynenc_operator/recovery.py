@@ -6,6 +6,7 @@ stays until that worker answers, and is marked then. What is held without any po
 backend's own figures show: then one worker lives for as long as pynenc needs to find out, whenever it can come.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,13 +86,13 @@ def _open(pod: WorkerPod) -> list[str]:
     return [runner_id for runner_id in pod.recover if runner_id not in pod.recovered]
 
 
-def searched_for(orphans: Orphans, pool: Pool, now: float) -> bool:
-    """Whether a worker that still lives has had the time to find them, had they been a dead runner's.
+def searched_for(orphans: Orphans, heard_since: Iterable[float], now: float) -> bool:
+    """Whether a worker that lives has had the time to find them, had they been a dead runner's.
 
-    Not only time has to pass: with a pin of 0, a pause, or a template that can't start, nobody looks.
+    Not only time has to pass: with a pin of 0, a pause, a template that can't start, or an outage, nobody looks. So
+    `heard_since` is since when each worker's heartbeat is in the backend, which has answered ever since.
     """
-    begun = [max(orphans.since, pod.started_at) for pod in pool.workers if pod.started_at is not None]
-    return any(now - since >= ORPHANS_SECONDS for since in begun)
+    return any(now - max(orphans.since, since) >= ORPHANS_SECONDS for since in heard_since)
 
 
 def _orphaned(seen: Observation) -> bool:

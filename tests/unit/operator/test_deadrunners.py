@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pynenc_operator.deadrunners import (
     AT_ZERO_SECONDS,
     BEAT_CHECK_SECONDS,
@@ -11,7 +13,7 @@ from pynenc_operator.deadrunners import (
     ORPHANS_CHECK_SECONDS,
     DeadRunners,
 )
-from pynenc_operator.model import Key, Observation, Orphans
+from pynenc_operator.model import Key, Observation, Orphans, WorkerPod
 from pynenc_operator.podcache import PodCache
 from pynenc_operator.questions import Heartbeat
 from pynenc_operator.recovery import ORPHANS_SECONDS
@@ -67,6 +69,15 @@ class World:
     async def orphans(self, observed: Observation, after: float = 0.0) -> Orphans | None:
         self.now += after
         return await self.dead.orphans(KEY, SPEC, observed, decide(SPEC, observed, NOW))
+
+    async def looked_for(self, worker: WorkerPod, known: Orphans, seconds: float) -> Orphans | None:
+        """What is known of orphans after so long of a worker's life, whose heartbeats come."""
+        assert seconds % ORPHANS_CHECK_SECONDS == 0
+        end, found = self.now + seconds, None
+        while self.now < end:
+            self.backend.beats = {**(self.backend.beats or {}), worker.uid: self.now}
+            found = await self.orphans(seen(worker, orphans=known), after=ORPHANS_CHECK_SECONDS)
+        return found
 
 
 async def test_a_vanished_worker_is_dead_once_its_heartbeat_has_stood_still_for_two_minutes() -> None:
@@ -156,13 +167,41 @@ async def test_orphans_are_given_up_once_a_worker_has_searched_for_them_and_not_
     world.backend.holds = 2
     known = Orphans(2, NOW - 9 * ORPHANS_SECONDS)  # of a runner that was paused meanwhile
     assert await world.orphans(seen(orphans=known)) == known
-    worker = idle("a", started_at=NOW)
-    assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_SECONDS - 1) == known
+    worker = idle("a")
+    assert await world.looked_for(worker, known, ORPHANS_SECONDS) == known  # by its first heartbeat
     given_up = replace(known, given_up=True)
-    assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_CHECK_SECONDS) == given_up
+    assert await world.looked_for(worker, known, ORPHANS_CHECK_SECONDS) == given_up
     assert await world.orphans(seen(orphans=given_up), after=AT_ZERO_SECONDS) == given_up
     world.backend.holds = 3
     assert await world.orphans(seen(orphans=given_up), after=AT_ZERO_SECONDS) == Orphans(3, world.now)
+
+
+@pytest.mark.parametrize("what", ["no count", "no answer of who holds", "no heartbeats", "none of this worker"])
+async def test_while_nobody_can_look_for_orphans_they_are_not_given_up(what: str) -> None:
+    world = World()
+    world.backend.holds = 2
+    known, worker = Orphans(2, NOW), idle("a")
+    assert await world.looked_for(worker, known, ORPHANS_SECONDS) == known
+    if what == "no count":
+        assert await world.orphans(replace(seen(worker, orphans=known), depth=None)) == known
+    elif what == "no answer of who holds":
+        world.backend.holds = None
+        assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_CHECK_SECONDS) == known
+        world.backend.holds = 2
+    else:
+        world.backend.beats = None if what == "no heartbeats" else {"uid-a": world.now - DEAD_AFTER_SECONDS}
+        assert await world.orphans(seen(worker, orphans=known), after=ORPHANS_CHECK_SECONDS) == known
+    assert await world.looked_for(worker, known, ORPHANS_SECONDS) == known
+    assert await world.looked_for(worker, known, AT_ZERO_SECONDS) == replace(known, given_up=True)
+
+
+async def test_what_is_given_up_is_looked_for_again_when_somebody_dies_as_it_may_be_anothers() -> None:
+    world = World()
+    world.backend.holds = 2
+    given_up = Orphans(2, NOW - 9999, given_up=True)
+    assert await world.orphans(seen(idle("a", 1), orphans=given_up)) == given_up
+    died = seen(idle("a", 1), orphans=given_up, vanished=("gone",))
+    assert await world.orphans(died, after=AT_ZERO_SECONDS) == Orphans(2, world.now)
 
 
 async def test_orphans_are_given_up_also_while_another_runner_of_the_app_holds_now_more_now_less() -> None:
@@ -170,7 +209,7 @@ async def test_orphans_are_given_up_also_while_another_runner_of_the_app_holds_n
     world.backend.beats = {"a-runner-outside-the-cluster": NOW + ORPHANS_SECONDS}
     world.backend.holds = 5
     known = Orphans(2, NOW)
-    found = await world.orphans(seen(idle("a", started_at=NOW), orphans=known), after=ORPHANS_SECONDS)
+    found = await world.looked_for(idle("a"), known, ORPHANS_SECONDS + ORPHANS_CHECK_SECONDS)
     assert found == replace(known, given_up=True)
 
 

@@ -7,13 +7,12 @@ import pytest
 
 from pynenc_operator.decision import Decision, Mark, Name
 from pynenc_operator.model import Orphans, WorkerPod
-from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
 from pynenc_operator.recovery import ANSWER_SECONDS, MOST_NAMED, ORPHANS_SECONDS, searched_for
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.scaling import decide
 from pynenc_worker.contract import WorkerState
-from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting
+from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen
 
 AT_ZERO = RunnerSpec()
 
@@ -103,18 +102,14 @@ def test_orphans_keep_or_start_one_worker_until_they_are_given_up() -> None:
     assert not decide(AT_ZERO, seen(orphans=given_up), NOW).acts
 
 
-def test_orphans_are_searched_for_when_a_worker_has_lived_for_a_quarter_of_an_hour_since() -> None:
-    def searched(since: float, *pods: WorkerPod) -> bool:
-        return searched_for(Orphans(2, since), classify(AT_ZERO, seen(*pods), NOW), NOW)
-
+def test_orphans_are_searched_for_when_a_worker_was_heard_of_for_a_quarter_of_an_hour_since() -> None:
     long_ago = NOW - 9 * ORPHANS_SECONDS
     just_enough = NOW - ORPHANS_SECONDS
-    assert searched(long_ago, idle("a", started_at=just_enough))
-    assert searched(just_enough, active("a", started_at=long_ago))
-    assert not searched(long_ago, idle("a", started_at=just_enough + 1))
-    assert not searched(just_enough + 1, idle("a", started_at=long_ago))
-    assert not searched(long_ago)  # nobody could come
-    assert not searched(long_ago, starting("a", started_at=long_ago))  # it has not reported, and does nothing yet
+    assert searched_for(Orphans(2, long_ago), [NOW, just_enough], NOW)
+    assert searched_for(Orphans(2, just_enough), [long_ago], NOW)
+    assert not searched_for(Orphans(2, long_ago), [just_enough + 1], NOW)
+    assert not searched_for(Orphans(2, just_enough + 1), [long_ago], NOW)
+    assert not searched_for(Orphans(2, long_ago), [], NOW)  # nobody could come
 
 
 def test_what_a_dead_recoverer_had_not_done_is_settled_with_it() -> None:
