@@ -176,10 +176,10 @@ class AmqpConnection:
     def _of_the_connection(self, found: Any) -> None:  # noqa: ANN401 - pika has no types
         """Read past what is none of the channel's business: a heartbeat, or that the server takes no messages now."""
         method = getattr(found, "method", None)
-        closes = isinstance(method, spec.Connection.Close)
-        if closes or found.channel_number:
+        code = method.reply_code if isinstance(method, spec.Connection.Close) else 0
+        if code or found.channel_number:
             self._frames.close()
-            raise AmqpError(method.reply_code if closes else 0)
+            raise AmqpError(code)
 
     def _expect(self, *kinds: type) -> Any:  # noqa: ANN401 - pika has no types
         """The next method of one of these kinds; what the server says meanwhile is noted."""
