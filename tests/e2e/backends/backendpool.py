@@ -25,10 +25,12 @@ class BackendPool(Pool):
 
     served: Served
 
-    def __init__(self, name: str, backend: Backend, folder: Path) -> None:
+    def __init__(self, name: str, backend: Backend, folder: Path, at_the_end: ExitStack) -> None:
+        """`at_the_end` ends the server, too: a story that is cut off does not come to it."""
         self.backend = backend
         self._folder = folder
         self._serving = ExitStack()
+        at_the_end.callback(self._serving.close)
         with ExitStack() as on_failure:
             on_failure.push(self._serving)
             super().__init__(name)

@@ -1,6 +1,7 @@
 """The operator with the volume of SQLite backends, and the chosen stories of each backend side by side."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -27,12 +28,14 @@ def together(
     operator_with_volume: None,  # noqa: ARG001
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Together:
+) -> Iterator[Together]:
     """Runs the module's chosen stories, each on the backend that is its parameter."""
+    at_the_end = ExitStack()
 
     def make_pool(test: pytest.Function) -> partial[BackendPool]:
         backend = test.callspec.params["backend"]
         assert isinstance(backend, Backend)
-        return partial(BackendPool, new_name(), backend, tmp_path_factory.mktemp(backend.name))
+        return partial(BackendPool, new_name(), backend, tmp_path_factory.mktemp(backend.name), at_the_end)
 
-    return Together({test.name: (make_pool(test), story) for test, story in chosen(request)})
+    with at_the_end:
+        yield Together({test.name: (make_pool(test), story) for test, story in chosen(request)})

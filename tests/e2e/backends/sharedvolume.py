@@ -22,15 +22,15 @@ def claimed(namespace: str) -> Iterator[Path]:
     node = choose_node(get("nodes")["items"])
     assert node, "no node takes pods"
     shared = SharedFolder(CLAIM, str(root), node, get("namespace", namespace))
-    _delete(namespace)  # of a run that was interrupted: it knows its claim by a uid
+    _delete(namespace, "--timeout=60s")  # of a run that was interrupted: it knows its claim by a uid
     for each in shared.volume(namespace):
         apply(each, namespace)
     try:
         yield folder
     finally:
-        _delete(namespace)
+        _delete(namespace, "--wait=false")  # they go with the pods that use them
 
 
-def _delete(namespace: str) -> None:
-    kubectl("delete", "pvc", CLAIM, "-n", namespace, "--ignore-not-found", "--timeout=60s")
-    kubectl("delete", "pv", volume_name(CLAIM, namespace), "--ignore-not-found", "--timeout=60s")
+def _delete(namespace: str, wait: str) -> None:
+    kubectl("delete", "pvc", CLAIM, "-n", namespace, "--ignore-not-found", wait)
+    kubectl("delete", "pv", volume_name(CLAIM, namespace), "--ignore-not-found", wait)
