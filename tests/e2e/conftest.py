@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -11,7 +12,7 @@ from tests.e2e import audit, observed
 from tests.e2e.kubernetes import kubectl
 from tests.e2e.pool import Pool, clear
 from tests.e2e.release import OPERATOR
-from tests.e2e.together import Together, chosen
+from tests.e2e.together import Together, chosen, is_story
 from tests.outcomes import OUTCOME, has_failed
 
 
@@ -19,6 +20,7 @@ class MakePool(Protocol):
     def __call__(self, redis_url: str = "") -> Pool: ...
 
 
+HERE = Path(__file__).parent
 _numbers = itertools.count(1)
 
 
@@ -42,10 +44,16 @@ def new_name() -> str:
     return str(next(_numbers))
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let stories that run side by side go before all that needs the cluster for itself."""
+    items.sort(key=lambda item: not is_story(item))
+
+
+@pytest.fixture(scope="session")
 def together(operator: None, request: pytest.FixtureRequest) -> Together:  # noqa: ARG001
-    """Runs the module's stories that are chosen, side by side."""
-    return Together({test.name: (new_pool, story) for test, story in chosen(request)})
+    """Runs the chosen stories side by side."""
+    stories = chosen(request.session, HERE, HERE / "faults")
+    return Together({test.nodeid: (new_pool, story) for test, story in stories})
 
 
 @pytest.fixture

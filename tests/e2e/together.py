@@ -1,13 +1,14 @@
 """Stories that run side by side, each on a pool of its own: most of a story is waiting.
 
-A module's stories of which pytest has chosen any start together, a few at a time, in the module's order; each is
-still a test of its own, which waits for its outcome. What belongs to the whole cluster (the operator's going, the
-audit log's counts) is no such story.
+All that pytest has chosen start together, a few at a time and in its order, before any other test; each is still a
+test of its own, which waits for its outcome. What belongs to the whole cluster (the operator's going, the audit log's
+counts) is no such story.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ AT_ONCE = 4
 
 
 class Together:
-    """The chosen stories of one module, by name: what makes a pool, and what is told of it."""
+    """The chosen stories, by pytest's name of each: what makes a pool, and what is told of it."""
 
     def __init__(self, stories: Mapping[str, tuple[Callable[[], Any], Callable[[Any], None]]]) -> None:
         self._places = threading.Semaphore(AT_ONCE)
@@ -58,10 +59,15 @@ class Together:
             self._places.release()
 
 
-def chosen(request: pytest.FixtureRequest) -> list[tuple[pytest.Function, Callable[[Any], None]]]:
-    """The tests of the asking module that are to run and are stories, and the story of each."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
-    return [(item, getattr(item.function, STORY)) for item in items if hasattr(item.function, STORY)]
+def chosen(session: pytest.Session, *folders: Path) -> list[tuple[pytest.Function, Callable[[Any], None]]]:
+    """The tests in some folders that are to run and are stories, and the story of each."""
+    items = [item for item in session.items if isinstance(item, pytest.Function) and item.path.parent in folders]
+    return [(item, getattr(item.function, STORY)) for item in items if is_story(item)]
+
+
+def is_story(item: pytest.Item) -> bool:
+    """Whether a test is one that runs beside others."""
+    return isinstance(item, pytest.Function) and hasattr(item.function, STORY)
 
 
 def side_by_side[P: Pool](story: Callable[[P], None]) -> Test:
@@ -70,7 +76,7 @@ def side_by_side[P: Pool](story: Callable[[P], None]) -> Test:
     def test(
         together: Together, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
     ) -> None:
-        record_property(OUTCOME, together.outcome(request.node.name))
+        record_property(OUTCOME, together.outcome(request.node.nodeid))
 
     test.__name__, test.__doc__, test.__module__ = story.__name__, story.__doc__, story.__module__
     setattr(test, STORY, story)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.e2e.backends.served import Backend
 from tests.e2e.conftest import new_name
 from tests.e2e.release import OPERATOR
 from tests.e2e.together import Together, chosen
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +26,13 @@ def operator_with_volume(operator: None) -> Iterator[None]:  # noqa: ARG001
         OPERATOR.install()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def together(
     operator_with_volume: None,  # noqa: ARG001
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Together]:
-    """Runs the module's chosen stories, each on the backend that is its parameter."""
+    """Runs the chosen stories of this folder, each on the backend that is its parameter."""
     at_the_end = ExitStack()
 
     def make_pool(test: pytest.Function) -> partial[BackendPool]:
@@ -38,4 +41,4 @@ def together(
         return partial(BackendPool, new_name(), backend, tmp_path_factory.mktemp(backend.name), at_the_end)
 
     with at_the_end:
-        yield Together({test.name: (make_pool(test), story) for test, story in chosen(request)})
+        yield Together({test.nodeid: (make_pool(test), story) for test, story in chosen(request.session, HERE)})
