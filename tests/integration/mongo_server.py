@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from tests.cluster.build import build
 from tests.cluster.programs import command
+from tests.integration.authority import certify
 
 STARTED_WITHIN = 30.0
 
@@ -23,23 +24,30 @@ STARTED_WITHIN = 30.0
 class MongoServer:
     """A server in a folder of its own, on loopback unless another address of this machine is named."""
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1", user: str = "", password: str = "") -> None:
-        """`user`: without one, nobody is asked who he is."""
+    def __init__(
+        self, folder: Path, address: str = "127.0.0.1", user: str = "", password: str = "", *, tls: bool = False
+    ) -> None:
+        """`user`: without one, nobody is asked who he is. `tls`: it listens with a certificate of its own, too."""
         build(["ferretdb"])
         self._folder = folder
         self._address = address
-        with socket.socket() as free:
-            free.bind(("", 0))
-            self.port = free.getsockname()[1]
+        with socket.socket() as free, socket.socket() as another:
+            for each in (free, another):
+                each.bind(("", 0))
+            self.port, self.tls_port = free.getsockname()[1], another.getsockname()[1] if tls else 0
+        if tls:
+            certify(folder, address)
         self._credentials = f"{user}:{password}@" if user else ""
         self._user, self._password = user, password
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     @contextmanager
-    def running(cls, folder: Path, address: str = "127.0.0.1", **credentials: str) -> Iterator[Self]:
+    def running(
+        cls, folder: Path, address: str = "127.0.0.1", *, tls: bool = False, **credentials: str
+    ) -> Iterator[Self]:
         """One that runs for as long as it is needed."""
-        server = cls(folder, address, **credentials)
+        server = cls(folder, address, tls=tls, **credentials)
         server.start()
         try:
             yield server
@@ -54,6 +62,15 @@ class MongoServer:
     def url(self) -> str:
         return f"mongodb://{self._credentials}{self.address}/"
 
+    @property
+    def authority(self) -> Path:
+        """The certificate of who has signed its own."""
+        return self._folder / "ca.crt"
+
+    def tls_url(self, options: str = "") -> str:
+        """Where it is reached with TLS; `options`: more of them, each with an & before it."""
+        return f"mongodb://{self._credentials}{self._address}:{self.tls_port}/?tls=true{options}"
+
     def start(self) -> None:
         """Start it with what it held before."""
         data, state = self._folder / "data", self._folder / "state"
@@ -61,6 +78,12 @@ class MongoServer:
         state.mkdir(exist_ok=True)
         options = ["--handler=sqlite", f"--sqlite-url=file:{data}/", f"--state-dir={state}", "--telemetry=disable"]
         options += [f"--listen-addr={self.address}", "--debug-addr=-", "--log-level=WARN"]
+        if self.tls_port:
+            files = (
+                f"--listen-tls-{kind}-file={self._folder / f'tls.{end}'}"
+                for kind, end in (("cert", "crt"), ("key", "key"))
+            )
+            options += [f"--listen-tls={self._address}:{self.tls_port}", *files]
         if self._user:
             options += ["--test-enable-new-auth", "--setup-database=admin"]
             options += [f"--setup-username={self._user}", f"--setup-password={self._password}"]

@@ -131,6 +131,33 @@ async def test_a_refused_password_is_told_apart_from_a_missing_server(tmp_path: 
     )
 
 
+async def test_a_certificate_has_to_be_of_an_authority_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MongoServer.running(tmp_path, tls=True, user="reader", password="right") as server:
+
+        async def why_not(url: str) -> BrokerError | None:
+            source = BackendSource(allow_local=True)  # a client reads the authorities when it is made
+            try:
+                await source.ask(Backend(BackendKind.MONGODB, url, "app"), CountQueue())
+            except BrokerError as error:
+                return error
+            finally:
+                source.close()
+            return None
+
+        refused = await why_not(server.tls_url())
+        assert refused
+        assert refused.kind is BrokerErrorKind.UNREACHABLE
+        assert "does not trust its certificate" in str(refused)
+        assert await why_not(server.tls_url("&tlsInsecure=true")) is None
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        assert await why_not(server.tls_url()) is None
+        other_name = server.tls_url().replace("127.0.0.1", "localhost")  # the certificate is for the address
+        assert await why_not(other_name)
+        assert await why_not(server.tls_url().replace("tls=true", "tls=false"))
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -104,3 +104,18 @@ def test_what_a_dead_worker_had_popped_and_not_claimed_is_found(
     eventually(lambda: producer.succeeded(lost), "it is in a queue again and runs", within=120)
     assert line.executions() == ["lost"]
     assert f"invocation {lost} was in no queue and is queued again" in rescuer.log()
+
+
+def test_a_worker_reaches_one_with_tls_whose_authority_it_trusts(
+    start_worker: StartWorker, line: Line, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    with MongoServer.running(folder, user="root", password="toor", tls=True) as server:
+        root = Producer(Line(line.python, "mongodb", server.url, line.folder, app_id=line.app_id))
+        task = root.call("nap", name="one", seconds=0.1)
+        authority = {"SSL_CERT_FILE": str(server.authority)}
+        worker = start_worker(PYNENC_WORKER_BACKEND_URL=server.tls_url(), **authority)
+        eventually(lambda: root.succeeded(task), "it works")
+        root.close()
+        assert "toor" not in worker.log()
