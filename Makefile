@@ -42,7 +42,7 @@ demo: machine ## a pool that follows the queue and comes back to zero, on a real
 	@$(PY) -m examples.demo
 
 test: machine ## lint, types, import rules, unit, integration and e2e tests; without the stories that take long
-	@$(PY) hack/test.py
+	@$(PY) -m hack.test
 
 lint: env ## ruff, strict types, import rules
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
@@ -57,28 +57,28 @@ simulate: env ## a pool in virtual time with many seeds, no busy pod deleted: ma
 	@$(PY) -m tests.unit.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),5000) --first $(or $(FIRST),0))
 
 test-integration: machine ## against a real API server and a real Redis
-	@$(PY) hack/test.py integration
+	@$(PY) -m hack.test integration
 
 test-e2e: machine ## the operator and workers on a local cluster of its own; KEEP=1 leaves it running
-	@$(PY) hack/test.py e2e
+	@$(PY) -m hack.test e2e
 
 test-chart: machine ## the chart: files, schema, rules, dashboards; install, upgrade, uninstall, move on the real cluster
-	@$(PY) hack/test.py chart-files chart-whole
+	@$(PY) -m hack.test chart-files chart-whole
 
 test-scaling: machine ## every story of scaling on the real cluster, half an hour; `make test` runs the quick ones
-	@$(PY) hack/test.py outages scaling
+	@$(PY) -m hack.test outages scaling
 
 test-backends: machine ## every backend and both lines of pynenc on the real cluster; `make test` runs one story of each
-	@$(PY) hack/test.py backends-whole
+	@$(PY) -m hack.test backends-whole
 
 FAULTS := $(CURDIR)/build/faults.jsonl
 test-faults: machine ## every story of a fault on the real cluster, over an hour; writes the table of docs/reliability.md
 	@mkdir -p build && rm -f $(FAULTS)
-	@FAULTS=$(FAULTS) $(PY) hack/test.py faults faults-input two-nodes || failed=1; \
+	@FAULTS=$(FAULTS) $(PY) -m hack.test faults faults-input two-nodes || failed=1; \
 	$(PY) -m hack.fault_table $(FAULTS) && exit $${failed:-0}
 
 soak: machine ## random load and random faults for half an hour, then nothing may be left: make soak MINUTES=60 SEED=7
-	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) hack/test.py soak
+	@MINUTES=$(MINUTES) SEED=$(SEED) $(PY) -m hack.test soak
 
 bench: machine ## measure beside KEDA, under an hour: make bench NAME=reaction (or lifecycle, mixed, worker, idle, burst, fleet, growth); SHORT=1: few tries
 	@$(PY) -m benchmarks $(NAME) $(if $(SHORT),--short)
@@ -109,7 +109,7 @@ sbom: machine ## write dist/*.cdx.json: every package of the operator's and the 
 
 preview: machine ## draw docs/dashboards/*.png from the results of the dashboards' queries in a run on the real cluster
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	PREVIEW=$$folder $(PY) hack/test.py dashboards && $(PY) -m hack.draw_dashboards $$folder
+	PREVIEW=$$folder $(PY) -m hack.test dashboards && $(PY) -m hack.draw_dashboards $$folder
 
 metrics-reference: env ## generate docs/metrics.md from the code
 	@$(PY) -m hack.generate_metrics_reference

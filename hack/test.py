@@ -1,12 +1,12 @@
 """All tests, in the order in which they find most the soonest, with the time of each step.
 
-    python hack/test.py            everything, as `make test` and CI run it
-    python hack/test.py e2e        some steps only, with what they need
-    python hack/test.py scaling    every story of scaling on the real cluster, those of minutes included
-    python hack/test.py faults faults-input two-nodes    every story of a fault; FAULTS=FILE keeps what came of each
-    MINUTES=30 SEED=7 python hack/test.py soak    random load and random faults for half an hour, then rest
-    python hack/test.py backends-whole    every backend and both lines of pynenc on the real cluster
-    python hack/test.py chart-files chart-whole    the chart alone: its files, then its life on the real cluster
+    python -m hack.test            everything, as `make test` and CI run it
+    python -m hack.test e2e        some steps only, with what they need
+    python -m hack.test scaling    every story of scaling on the real cluster, those of minutes included
+    python -m hack.test faults faults-input two-nodes    every story of a fault; FAULTS=FILE keeps what came of each
+    MINUTES=30 SEED=7 python -m hack.test soak    random load and random faults for half an hour, then rest
+    python -m hack.test backends-whole    every backend and both lines of pynenc on the real cluster
+    python -m hack.test chart-files chart-whole    the chart alone: its files, then its life on the real cluster
 
 The e2e tests run on a cluster of their own, which is stopped afterwards; KEEP=1 leaves it running.
 Exit code 0: every step passed.
@@ -18,13 +18,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from hack.bootstrap import CACHE, ROOT
+
 BIN = ROOT / ".venv" / "bin"
 PYTEST = (str(BIN / "pytest"), "-v", "--no-header", "-p", "no:cacheprovider")
 CLUSTER_TOOL = (str(BIN / "python"), "-m", "tests.cluster")
 TEST_CLUSTER = {"PYNENC_CLUSTER": "pynenc-operator-test"}
+TYPES_KEPT = {"MYPY_CACHE_DIR": str(CACHE / "mypy")}  # outside the checkout: for a clean clone, too
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def wanted(names: list[str]) -> list[Step]:
 
 def run(step: Step) -> bool:
     """Run one step to its end; Ctrl-C reaches it as well as this program."""
-    with subprocess.Popen(step.command, cwd=ROOT, env={**os.environ, **TEST_CLUSTER}) as process:
+    with subprocess.Popen(step.command, cwd=ROOT, env={**os.environ, **TEST_CLUSTER, **TYPES_KEPT}) as process:
         try:
             return process.wait() == 0
         except KeyboardInterrupt:
