@@ -54,6 +54,15 @@ def test_the_same_result_is_the_same_picture(result: plots.Json, tmp_path: Path)
     assert b"<dc:date>" not in first
 
 
+def test_goals_are_judged_anew_by_what_was_tried(result: plots.Json) -> None:
+    told = page.judged({**result, "goal": [], "met": True})
+    assert told["tries"] == result["tries"]
+    goals = {goal["what"]: goal["met"] for goal in told["goal"]}
+    assert goals
+    assert told["met"] is all(goals.values()) is False
+    assert not page.judged({**result, "complete": False})["met"]
+
+
 def test_the_page_has_a_place_for_the_tables() -> None:
     before, _, after = page.PAGE.read_text().partition(page.BEGIN)
     assert before.startswith("# Benchmarks\n")
