@@ -25,7 +25,7 @@ from pynenc_operator.questions import (
     OldestEntry,
     ReadHeartbeats,
 )
-from pynenc_operator.rabbitmq import place_of
+from pynenc_operator.queueplace import place_of
 
 type Json = dict[str, Any]
 
@@ -115,7 +115,7 @@ class QueueDepths:
         if own is None:
             return None
         others = [
-            other for other in self._sharers[_queue(own)] if other != key and _overlap(self._backends[other], own)
+            other for other in self._sharers[place_of(own)] if other != key and _overlap(self._backends[other], own)
         ]
         if not others:
             return None
@@ -134,7 +134,7 @@ class QueueDepths:
 
     def counting(self, backend: Backend) -> set[Key]:
         """The runners that count this backend's queue."""
-        return {key for key in self._sharers.get(_queue(backend), ()) if self._backends[key] == backend}
+        return {key for key in self._sharers.get(place_of(backend), ()) if self._backends[key] == backend}
 
     def refresh(self, key: Key) -> None:
         """Have the backend's Secret read again."""
@@ -171,24 +171,17 @@ class QueueDepths:
             return True
         self._leave(key)
         self._backends[key] = backend
-        self._sharers.setdefault(_queue(backend), set()).add(key)
+        self._sharers.setdefault(place_of(backend), set()).add(key)
         return False
 
     def _leave(self, key: Key) -> None:
         backend = self._backends.pop(key, None)
         if backend is None:
             return
-        sharers = self._sharers[_queue(backend)]
+        sharers = self._sharers[place_of(backend)]
         sharers.discard(key)
         if not sharers:
-            del self._sharers[_queue(backend)]
-
-
-def _queue(backend: Backend) -> Hashable:
-    """What runners of one queue have in common, whatever queues of it they name, and on RabbitMQ whoever they are."""
-    if backend.kind is BackendKind.RABBITMQ:
-        return place_of(backend)
-    return replace(backend, queues=())
+            del self._sharers[place_of(backend)]
 
 
 def _overlap(one: Backend, other: Backend) -> bool:

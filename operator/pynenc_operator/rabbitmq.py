@@ -12,7 +12,7 @@ import threading
 from typing import Final
 
 from pynenc_operator.addresses import resolved
-from pynenc_operator.backends import Backend, BrokerError, BrokerErrorKind
+from pynenc_operator.backends import BrokerError, BrokerErrorKind
 from pynenc_worker.amqp import AmqpConnection, connect
 from pynenc_worker.amqp_frames import AmqpError
 from pynenc_worker.amqp_url import AmqpUrl, AmqpUrlError, parse_amqp_url
@@ -30,15 +30,6 @@ def checked_amqp_url(url: str) -> AmqpUrl:
         return parse_amqp_url(url)
     except AmqpUrlError as error:
         raise BrokerError(BrokerErrorKind.REFUSED, str(error)) from None
-
-
-def place_of(backend: Backend) -> tuple[str, ...]:
-    """Server, virtual host and queue: runners that have this in common have one queue, whatever their apps."""
-    try:
-        url = checked_amqp_url(backend.url)
-    except BrokerError:
-        return (backend.url, backend.queue)
-    return (url.host, str(url.port), url.vhost, backend.queue)
 
 
 class RabbitQueue:
