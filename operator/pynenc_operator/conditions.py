@@ -176,7 +176,7 @@ def _broker(report: Report) -> tuple[str, str, str]:
         return "False", problem.reason, problem.message
     if report.depth is None:
         return "Unknown", "NotAsked", "the queue has not been counted yet"
-    return "True", "Counted", "the queue is counted through pynenc's broker"
+    return "True", "Counted", "the queue is counted"
 
 
 def _template(report: Report) -> tuple[str, str, str]:

@@ -13,7 +13,6 @@ UNKNOWN = "strict decoding error: unknown field"  # a misspelt field
 MISSPELT = [
     ("spec: {maxReplica: 3}", "spec.maxReplica"),
     ("spec: {backend: {redis: null, rediss: {url: redis://redis}}}", "spec.backend.rediss"),
-    ("spec: {backend: {redis: null, rustvello: {url: redis://redis}}}", "spec.backend.rustvello"),
     ("spec: {backend: {redis: {urlFrom: {secretKeyRef: {optional: true}}}}}", "optional"),
     ("spec: {rollout: {maxsurge: 1}}", "spec.rollout.maxsurge"),
     ("spec: {env: [{name: A, valu: b}]}", "spec.env[0].valu"),
