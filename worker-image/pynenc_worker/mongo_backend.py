@@ -5,6 +5,7 @@ such time. And it hands out times without a zone, which pynenc's own can't be co
 """
 
 import functools
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -22,11 +23,12 @@ from pynenc_mongo.util import mongo_client
 
 from pynenc_worker.config import ConfigError
 from pynenc_worker.index import InvocationIndex
-from pynenc_worker.mongo_url import NO_URL, database_of, user_and_password
+from pynenc_worker.mongo_url import DEFAULT_DATABASE, NO_URL, database_of, user_and_password
 
 SERVER_SECONDS: Final = 2.0  # to find a server that takes writes; a failover takes longer, and is an outage
 # One try: a second one of a pop whose answer was lost would take another entry, and nobody would look for the first.
 DEFAULTS: Final = {"PYNENC__CONFIGMONGO__MAX_RETRIES": "1"}
+DATABASE: Final = "PYNENC__MONGO_DB"
 _RECORD: Final = {"_id": 0, "status": 1, "status_runner_id": 1, "status_timestamp": 1}
 _Pool: Any = pool.Pool  # of the plugin's release of the client
 
@@ -100,13 +102,23 @@ def install(app: Pynenc, url: str) -> "MongoIndex":
 
 
 def _verify_database(app: Pynenc, url: str) -> None:
-    named = database_of(url)
-    used = app.broker.conf.mongo_db
-    if used != named:
+    named, in_code = database_of(url), _database_in_code(app)
+    if in_code and in_code != named:
         raise ConfigError(
-            f"the app's mongo_db is {used!r}, and the backend's URL leads to the database {named!r}: end its address "
-            f"with /{used}, and name the one that knows the user with ?authSource="
+            f"the app's mongo_db is {in_code!r}, and the backend's URL leads to the database {named!r}: end its "
+            f"address with /{in_code}, and name the one that knows the user with ?authSource="
         )
+
+
+def _database_in_code(app: Pynenc) -> str:
+    """The database that the app's code or configuration file names, and so its producers; empty if they name none."""
+    ours = os.environ.pop(DATABASE, None)
+    try:
+        used = str(ConfigMongo(config_values=app.config_values, config_filepath=app.config_filepath).mongo_db)
+    finally:
+        if ours is not None:
+            os.environ[DATABASE] = ours
+    return used if used != DEFAULT_DATABASE or "mongo_db" in (app.config_values or {}) else ""
 
 
 class MongoIndex(InvocationIndex):

@@ -105,7 +105,9 @@ def _set_backend(config: WorkerConfig, chosen: backend.Backend, environ: Mutable
     elif config.backend == MONGODB:
         from pynenc_worker import mongo_backend  # noqa: PLC0415 - an image for another backend does not have it
 
-        backend.derive_environment(chosen, mongo_url.without_credentials(read_url()), environ)
+        public = mongo_url.without_credentials(read_url())
+        backend.derive_environment(chosen, public, environ)
+        environ[mongo_backend.DATABASE] = mongo_url.database_of(public)  # where the operator counts
         for name, value in mongo_backend.DEFAULTS.items():
             environ.setdefault(name, value)
         mongo_backend.use_client(read_url)

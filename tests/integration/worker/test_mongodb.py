@@ -81,6 +81,17 @@ def test_an_app_that_keeps_its_data_elsewhere_is_not_run(
     assert f"/{mongo_db}" in worker.log()
 
 
+def test_the_urls_database_is_the_one_that_is_used_where_the_code_names_none(
+    start_worker: StartWorker, line: Line
+) -> None:
+    settings = {"PYNENC__MONGO_DB": "jobs"}
+    elsewhere = Producer(Line(line.python, "mongodb", line.url, line.folder, app_id=line.app_id, settings=settings))
+    task = elsewhere.call("nap", name="one", seconds=0.1)
+    start_worker(PYNENC_WORKER_BACKEND_URL=f"{line.url}jobs")
+    eventually(lambda: elsewhere.succeeded(task), "it works there")
+    elsewhere.close()
+
+
 @pytest.mark.parametrize("scheme", ["mongodb", "mongodb+srv"])
 @pytest.mark.parametrize("option", ["tls=s3cret", "s3cret=1", "authMechanism=s3cret"])
 def test_a_url_that_its_client_refuses_is_told_without_a_word_of_it(
