@@ -37,7 +37,7 @@ _AUTHENTICATION: Final = frozenset({"AuthenticationError", "AuthenticationWrongN
 _TIMEOUTS: Final = frozenset({"TimeoutError"})
 # What no class of a client's says by its name, from what it was raised from.
 _CAUSES: Final = {
-    "SSLCertVerificationError": "the operator does not trust its certificate",
+    "SSLCertVerificationError": "the operator does not trust its certificate, or it is not for this host name",
     "gaierror": "its host's name does not resolve",
 }
 _BUGS: Final = (TypeError, AttributeError, ImportError, NotImplementedError)

@@ -1,6 +1,6 @@
 """What is asked of a backend beside connecting to it: counts, and whose work it is. Answered in a thread.
 
-Each question is a value that is called with pynenc's broker. How deep a queue is, pynenc's own
+Each question is a value that is called with pynenc's broker, or with what counts in its place. How deep a queue is,
 `count_invocations` says on every backend but Redis, where the keys are read. The rest is read from Redis as
 pynenc-redis keeps it, from MongoDB as pynenc-mongo does, and in part from pynenc's SQLite files; who can't tell it
 cheaply answers None.
@@ -64,7 +64,7 @@ class CountQueue:
     known: tuple[str, ...] = ()
 
     def __call__(self, broker: Any, backend: Backend) -> QueueCount:  # noqa: ANN401 - of either line of pynenc
-        """Count through pynenc's broker; on Redis by its keys, in one round trip with the look at its entries."""
+        """Count as pynenc's broker does; on Redis by its keys, in one round trip with the look at its entries."""
         if not backend.has_redis_queues:
             return QueueCount(_counted(broker, backend))
         return self.answer(_asked_alone(self, broker, backend), broker, backend)

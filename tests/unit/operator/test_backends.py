@@ -33,7 +33,7 @@ def raised_from(cause: Exception) -> RedisConnectionError:
         (raised_from(socket.gaierror(-2, SECRET)), "ConnectionError: its host's name does not resolve"),
         (
             raised_from(ssl.SSLCertVerificationError(1, SECRET)),
-            "ConnectionError: the operator does not trust its certificate",
+            "ConnectionError: the operator does not trust its certificate, or it is not for this host name",
         ),
         (raised_from(OSError(SECRET)), "ConnectionError"),
     ],
