@@ -29,7 +29,9 @@ def blocks(language: str) -> list[str]:
     return documents.blocks(PAGE, language)
 
 
-MANIFESTS: list[dict[str, Any]] = [part for block in blocks("yaml") for part in yaml.safe_load_all(block)]
+ALL: list[dict[str, Any]] = [part for block in blocks("yaml") for part in yaml.safe_load_all(block)]
+OF_A_POD = [part for part in ALL if "containers" in part]
+MANIFESTS = [part for part in ALL if part not in OF_A_POD]
 COMMANDS = [
     [word.replace("$REGISTRY", REGISTRY) for word in shlex.split(line)]
     for block in blocks("sh")
@@ -122,6 +124,21 @@ def test_the_volumes_of_sqlite_are_taken_and_belong_together(followed: tuple[Hal
     folder = volume["spec"]["hostPath"]["path"]
     assert backend["claimName"] == meta["name"]
     assert f"`{folder}/{NAMESPACE}/{backend['path']}`" in PAGE
+
+
+def test_a_producer_on_sqlite_is_the_job_with_the_volume_and_its_file(followed: tuple[HalfCluster, Path]) -> None:
+    cluster, folder = followed
+    job = json.loads((folder / "producer.yaml").read_text())
+    [pod], (inside,) = OF_A_POD, job["spec"]["template"]["spec"]["containers"]
+    [changed] = pod["containers"]
+    kept = [each for each in inside["env"] if not each["name"].endswith("_URL")]
+    job["spec"]["template"]["spec"] |= {**pod, "containers": [{**inside, **changed, "env": [*kept, *changed["env"]]}]}
+    cluster.kubectl("create", "--dry-run=server", f"--namespace={NAMESPACE}", "-f", "-", input=json.dumps(job))
+    [backend] = [manifest["backend"]["sqlite"] for manifest in MANIFESTS if "backend" in manifest]
+    [volume], [mount], [file] = pod["volumes"], changed["volumeMounts"], changed["env"]
+    assert volume["persistentVolumeClaim"]["claimName"] == backend["claimName"]
+    assert (mount["name"], mount["subPath"]) == (volume["name"], NAMESPACE)
+    assert file == {"name": "PYNENC__SQLITE_DB_PATH", "value": f"{mount['mountPath']}/{backend['path']}"}
 
 
 def test_the_images_are_built_of_files_that_are_there_and_used_as_they_are_tagged() -> None:

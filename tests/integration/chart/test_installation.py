@@ -99,7 +99,7 @@ def test_a_release_takes_over_a_definition_that_was_applied_by_hand(cluster: Hal
     cluster.kubectl("delete", "crd", "multithreadrunners.pynenc.org", "--ignore-not-found")
     older = yaml.load(CRD_FILE.read_text(), yaml.CSafeLoader)
     [version] = older["spec"]["versions"]
-    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["queues"]
+    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["rollout"]
     version["schema"]["openAPIV3Schema"]["description"] = "An older one."
     cluster.kubectl("apply", "-f", "-", input=yaml.dump(older, Dumper=yaml.CSafeDumper))
     assert "invalid ownership metadata" in try_helm(cluster, *install("third")).stderr
@@ -108,4 +108,4 @@ def test_a_release_takes_over_a_definition_that_was_applied_by_hand(cluster: Hal
     run_helm(cluster, *install("third", "--take-ownership", "--force-conflicts"))
     found = yaml.load(cluster.kubectl("get", "crd", older["metadata"]["name"], "-oyaml").stdout, yaml.CSafeLoader)
     [served] = found["spec"]["versions"]
-    assert "queues" in served["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert "rollout" in served["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]

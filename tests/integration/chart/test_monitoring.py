@@ -115,7 +115,7 @@ def test_the_network_policy_lets_the_operator_work() -> None:
     dns, api, backends = spec["egress"]
     assert ports(dns) == {("UDP", 53), ("TCP", 53)}
     assert ports(api) == {("TCP", 443), ("TCP", 6443)}
-    assert ports(backends) == {("TCP", 6379), ("TCP", 5671), ("TCP", 5672)}
+    assert ports(backends) == {("TCP", port) for port in (6379, 5671, 5672, 27017)}
     assert all("to" not in rule for rule in spec["egress"])
 
 
