@@ -4,9 +4,8 @@ Two occasions. The operator names dead runners in `recover-runners`, since it al
 what they held is handed on at once. What they had popped and not claimed stands nowhere; it shows as an id
 that no queue holds, a minute later. Only when that search is over, too, is the runner answered in
 `recovered-runners`: until then the operator keeps this worker. And in its atomic slot a runner does what
-pynenc's core tasks do, and searches after an outage.
-
-One invocation that can't be recovered is logged and left; the others are recovered.
+pynenc's core tasks do, and searches after an outage. One invocation that can't be recovered is logged and left; the
+others are recovered.
 """
 
 import math
@@ -82,10 +81,7 @@ class Recovery:
         self._asked = tuple(one for one in runner_ids if one != self._context.runner_id)
 
     def answer(self) -> str:
-        """The asked runners of which nothing is left, as many as the annotation holds.
-
-        Each is there about 70 s after its hand-on; the operator takes them off its list.
-        """
+        """The asked runners of which nothing is left, as many as fit: each about 70 s after its hand-on."""
         text = ""
         for runner_id in self._asked:
             longer = f"{text} {runner_id}".strip()
@@ -113,10 +109,7 @@ class Recovery:
         self._search_in_slot = True
 
     def in_slot(self) -> None:
-        """Recover by time, as pynenc's core tasks do: what is pending for too long, or of runners without heartbeat.
-
-        And what a runner that died while it recovered has left half-way, which pynenc's tasks leave.
-        """
+        """Recover by time what pynenc's core tasks do, and what one that died as it recovered has left half-way."""
         if self._clock() < self._trusted_at:
             return
         orchestrator = self._app.orchestrator
@@ -187,8 +180,13 @@ class Recovery:
 
     def _reroute_stranded(self) -> None:
         """Queue again what somebody was about to, and died before it did: in these statuses nothing stays."""
+
+        def reroute(invocation_id: str) -> bool:
+            self._app.orchestrator.reroute_invocations({invocation_id}, self._context)
+            return True
+
         for invocation_id in self._older_than_lost(_STRANDED):
-            self._each(invocation_id, self._reroute)
+            self._each(invocation_id, reroute)
 
     def _looked(self, now: float, *, seen: bool) -> None:
         """Count a look for each search whose time has come, unless an outage's saw no queue; the second is the last."""
@@ -201,12 +199,7 @@ class Recovery:
                 log.info("nothing is left of dead runner %s", runner_id)
                 self._done = (self._done | {runner_id}) & set(self._asked)
                 self._on_change()
-        if not self._searches:
-            self._suspects = set()
-
-    def _reroute(self, invocation_id: str) -> bool:
-        self._app.orchestrator.reroute_invocations({invocation_id}, self._context)
-        return True
+        self._suspects = self._suspects if self._searches else set()
 
     def _enqueue(self, invocation_id: str) -> bool:
         invocations.enqueue(self._app, invocation_id)
