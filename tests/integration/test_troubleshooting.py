@@ -34,8 +34,7 @@ def troubled(crd_installed: HalfCluster) -> HalfCluster:
     mend = re.findall(r"`kubectl (apply --server-side --force-conflicts -f )(crds/[^`]+)`", PAGE)[0]
     cluster.kubectl(*mend[0].split(), str(ROOT / mend[1]))
     cluster.create_namespace(NAMESPACE)
-    for namespace in (OPERATOR_NAMESPACE, "reports"):
-        cluster.ensure_namespace(namespace)
+    cluster.ensure_namespace(OPERATOR_NAMESPACE)
     chart = [str(ROOT / "charts" / "pynenc-operator"), f"--namespace={OPERATOR_NAMESPACE}", "--set=crds.enabled=false"]
     rendered = subprocess.run(
         [str(command("helm")), "template", "pynenc-operator", *chart, "--show-only=templates/deployment.yaml"],
@@ -93,7 +92,7 @@ def test_it_is_taken_and_shows_something(troubled: HalfCluster, tmp_path: Path, 
     assert shlex.split(line)[0] == "kubectl"
     last = line.rpartition("| kubectl ")[2].removeprefix("kubectl ")  # what a pipeline ends with
     (tmp_path / "ca.crt").write_text("an authority's certificate")
-    line = line.replace("=ca.crt", f"={tmp_path / 'ca.crt'}")
+    line = line.replace("=ca.crt", f"={tmp_path / 'ca.crt'}").replace("--namespace reports", f"--namespace {NAMESPACE}")
     dry = " --dry-run=server" if last.split()[0] in WRITES else ""
     access = json.loads(troubled.kubeconfig.read_text())
     access["contexts"][0]["context"]["namespace"] = NAMESPACE
