@@ -164,34 +164,33 @@ class AmqpConnection:
         """
         size, body = None, b""
         while size is None or len(body) < size:
-            found = self._frames.read()
+            found = self._read()
             if size is None and isinstance(found, frame.Header):
                 size = found.body_size
             elif size is not None and isinstance(found, frame.Body):
                 body += found.fragment
-            else:
-                self._of_the_connection(found)
+            elif found.channel_number:
+                self._frames.close()
+                raise AmqpError
         return body
-
-    def _of_the_connection(self, found: Any) -> None:  # noqa: ANN401 - pika has no types
-        """Read past what is none of the channel's business: a heartbeat, or that the server takes no messages now."""
-        method = getattr(found, "method", None)
-        code = method.reply_code if isinstance(method, spec.Connection.Close) else 0
-        if code or found.channel_number:
-            self._frames.close()
-            raise AmqpError(code)
 
     def _expect(self, *kinds: type) -> Any:  # noqa: ANN401 - pika has no types
         """The next method of one of these kinds; what the server says meanwhile is noted."""
         while True:
-            method = getattr(self._frames.read(), "method", None)
+            method = getattr(self._read(), "method", None)
             if isinstance(method, kinds):
                 return method
             if isinstance(method, spec.Channel.Close):
                 self._open, self._taken = False, 0
                 self._send(CHANNEL, spec.Channel.CloseOk())
                 raise _ChannelClosedError(method.reply_code)
-            if isinstance(method, spec.Connection.Close):
-                self._frames.close()
-                raise AmqpError(method.reply_code)
             self._returned = self._returned or isinstance(method, spec.Basic.Return)
+
+    def _read(self) -> Any:  # noqa: ANN401 - pika has no types
+        """The next frame, but the one by which the server closes the connection: that is an AmqpError."""
+        found = self._frames.read()
+        method = getattr(found, "method", None)
+        if isinstance(method, spec.Connection.Close):
+            self._frames.close()
+            raise AmqpError(method.reply_code)
+        return found
