@@ -27,7 +27,7 @@ _REDIS_TUNING: Final = frozenset(
 )
 
 # URLs of which it is remembered what they mean: it is asked at every look.
-_MOST_REMEMBERED: Final = 4096
+MOST_REMEMBERED: Final = 4096
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 # A cloud's metadata service where it is not on a link-local address: Amazon's by IPv6.
 _METADATA: Final = frozenset({ipaddress.IPv6Address("fd00:ec2::254")})
@@ -83,7 +83,7 @@ class Backend:
         return self.kind is BackendKind.REDIS
 
 
-@lru_cache(_MOST_REMEMBERED)
+@lru_cache(MOST_REMEMBERED)
 def _server(kind: BackendKind, url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -156,7 +156,7 @@ def cause_of(error: Exception) -> str:
     return told
 
 
-@lru_cache(_MOST_REMEMBERED)
+@lru_cache(MOST_REMEMBERED)
 def in_namespace(url: str, namespace: str) -> str:
     """The URL as a pod of `namespace` means it: a bare `redis` is the Service there, not the operator's neighbour."""
     parts = urlsplit(url)

@@ -178,10 +178,11 @@ class QueueDepths:
         backend = self._backends.pop(key, None)
         if backend is None:
             return
-        sharers = self._sharers[place_of(backend)]
+        place = place_of(backend)
+        sharers = self._sharers[place]
         sharers.discard(key)
         if not sharers:
-            del self._sharers[place_of(backend)]
+            del self._sharers[place]
 
 
 def _overlap(one: Backend, other: Backend) -> bool:

@@ -5,10 +5,11 @@ What only a resolver would know for the same server is told apart.
 
 from collections.abc import Hashable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from pynenc_operator.backends import Backend, BackendKind, BrokerError
+from pynenc_operator.backends import MOST_REMEMBERED, Backend, BackendKind, BrokerError
 from pynenc_operator.mongourl import database_of
 from pynenc_worker.amqp_url import AmqpUrlError, parse_amqp_url
 
@@ -17,6 +18,7 @@ _AMQP_PORTS: Final = frozenset({5671, 5672})  # of one server, with TLS and with
 _CLUSTER_DOMAIN: Final = ".cluster.local"  # Kubernetes' default
 
 
+@lru_cache(MOST_REMEMBERED)
 def place_of(backend: Backend) -> Hashable:
     """What runners of one queue have in common, whatever names in it they serve; on RabbitMQ whatever their apps."""
     try:
