@@ -87,9 +87,9 @@ class DeadRunners:
             self._heard_since.pop(key, None)
             return None if held == 0 else seen.orphans
         beating = await self._beating(key)
-        self._hear(key, pool.workers, beating)
+        heard_since = self._hear(key, pool.workers, beating)
         known = seen.orphans
-        if known and recovery.searched_for(known, self._heard_since.get(key, {}).values(), now):
+        if known and recovery.searched_for(known, heard_since, now):
             known = replace(known, given_up=True)
         if _of_another(known, held, seen) and not self._others_live(key, seen, beating):
             known = Orphans(held, now)
@@ -130,11 +130,12 @@ class DeadRunners:
             return None
         return {beat.runner_id for beat in found if self._now() - beat.last < DEAD_AFTER_SECONDS}
 
-    def _hear(self, key: Key, workers: Iterable[WorkerPod], beating: set[str] | None) -> None:
-        """Note since when each worker's heartbeats come; who has none can't look for anything."""
+    def _hear(self, key: Key, workers: Iterable[WorkerPod], beating: set[str] | None) -> Iterable[float]:
+        """Note, and say, since when each worker's heartbeats come; who has none can't look for anything."""
         before, now = self._heard_since.get(key, {}), self._now()
         heard = {pod.uid for pod in workers} & (beating or set())
         self._heard_since[key] = {uid: before.get(uid, now) for uid in heard}
+        return self._heard_since[key].values()
 
     def _others_live(self, key: Key, seen: Observation, beating: set[str] | None) -> bool:
         """Whether a runner that is none of our pods works for the same app: then what is held may be its."""
