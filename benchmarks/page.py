@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.names import load
-from benchmarks.results import ROOT, WHOLE, Results, write
+from benchmarks.results import ROOT, WHOLE, Results, verdict, write
 
 type Json = dict[str, Any]
 
@@ -81,8 +81,7 @@ def judged(result: Json) -> Json:
     """A result with the goals as its benchmark puts them now; its tries are what was measured."""
     benchmark = load(result["name"])
     goals = benchmark.goals(Results(result["name"], result["what"], settings=result["settings"], tries=result["tries"]))
-    met = result["complete"] and all(goal.met for goal in goals)
-    return {**result, "goal": [goal.to_json() for goal in goals], "met": met}
+    return {**result, **verdict(goals, complete=result["complete"])}
 
 
 def main() -> None:

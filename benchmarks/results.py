@@ -93,11 +93,15 @@ class Results:
             "unit": self.unit,
             "summary": self.summary(),
             "ratios": ratios,
-            "goal": [goal.to_json() for goal in goals],
-            "met": complete and all(goal.met for goal in goals),
+            **verdict(goals, complete=complete),
             "remarks": self.remarks,
             "tries": self.tries,
         }
+
+
+def verdict(goals: Sequence[Goal], *, complete: bool) -> Json:
+    """What stands in the file of the goals; those of a run that did not come to its end are not met."""
+    return {"goal": [goal.to_json() for goal in goals], "met": complete and all(goal.met for goal in goals)}
 
 
 def write(folder: Path, content: Json) -> Path:
