@@ -3,7 +3,6 @@
 docs/backends.md says what that proves of a MongoDB, and what it does not.
 """
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 from tests.cluster.build import build
 from tests.cluster.programs import command
 from tests.integration.authority import certify
+from tests.integration.ports import free_ports
 
 STARTED_WITHIN = 30.0
 
@@ -31,10 +31,8 @@ class MongoServer:
         build(["ferretdb"])
         self._folder = folder
         self._address = address
-        with socket.socket() as free, socket.socket() as another:
-            for each in (free, another):
-                each.bind(("", 0))
-            self.port, self.tls_port = free.getsockname()[1], another.getsockname()[1] if tls else 0
+        self.port, tls_port = free_ports(2)
+        self.tls_port = tls_port if tls else 0
         if tls:
             certify(folder, address)
         self._credentials = f"{user}:{password}@" if user else ""
@@ -79,11 +77,9 @@ class MongoServer:
         options = ["--handler=sqlite", f"--sqlite-url=file:{data}/", f"--state-dir={state}", "--telemetry=disable"]
         options += [f"--listen-addr={self.address}", "--debug-addr=-", "--log-level=WARN"]
         if self.tls_port:
-            files = (
-                f"--listen-tls-{kind}-file={self._folder / f'tls.{end}'}"
-                for kind, end in (("cert", "crt"), ("key", "key"))
-            )
-            options += [f"--listen-tls={self._address}:{self.tls_port}", *files]
+            options += [f"--listen-tls={self._address}:{self.tls_port}"]
+            options += [f"--listen-tls-cert-file={self._folder / 'tls.crt'}"]
+            options += [f"--listen-tls-key-file={self._folder / 'tls.key'}"]
         if self._user:
             options += ["--test-enable-new-auth", "--setup-database=admin"]
             options += [f"--setup-username={self._user}", f"--setup-password={self._password}"]

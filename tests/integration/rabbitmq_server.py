@@ -8,12 +8,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 from tests.integration.authority import certify
+from tests.integration.ports import free_ports
 
 # Debian's program of the same name in /usr/sbin needs /var/lib/rabbitmq, and becomes another user.
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -49,11 +50,7 @@ class RabbitServer:
         assert (PROGRAMS / "rabbitmq-server").exists(), "install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         self._address = address
-        with ExitStack() as stack:
-            free = [stack.enter_context(socket.socket()) for _ in range(4)]
-            for each in free:
-                each.bind(("", 0))
-            self.port, self.tls_port, self._distribution, self._names = (each.getsockname()[1] for each in free)
+        self.port, self.tls_port, self._distribution, self._names = free_ports(4)
         self.authority = folder / "ca.crt"
         self._node: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None

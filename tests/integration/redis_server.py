@@ -10,14 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
+from tests.integration.ports import free_ports
+
 STARTED_WITHIN = 20.0
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))  # of all addresses: a test may want the same port of another one for itself
-        port: int = free.getsockname()[1]
-        return port
 
 
 def tls_options(folder: Path, port: int) -> dict[str, str]:
@@ -36,7 +31,7 @@ class RedisServer:
         assert self._program, f"there is no {program}: install the packages of tests/cluster/debian-packages.txt"
         self._folder = folder
         self._address = address
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         self._options = {key.replace("_", "-"): value for key, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -134,11 +129,12 @@ WHOLE = ("0 16383",)
 def redis_cluster(folder: Path, slots: Sequence[str]) -> Iterator[RedisServer]:
     """The first node of a Redis Cluster that has one node for each range of slots, or one without any."""
     with ExitStack() as stack:
-        nodes, buses = [], []
+        nodes: list[RedisServer] = []
+        buses: list[str] = []
         for number in range(max(1, len(slots))):
             own = folder / f"node-{number}"
             own.mkdir()
-            buses.append(str(_free_port()))  # by default 10,000 more, which may be no port
+            buses += map(str, free_ports(1))  # by default 10,000 more, which may be no port
             options = {"cluster_enabled": "yes", "cluster_port": buses[-1]}
             nodes.append(stack.enter_context(RedisServer.running(own, **options)))
         for node, some in zip(nodes, slots, strict=False):

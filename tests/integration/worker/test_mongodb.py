@@ -1,6 +1,7 @@
 """What only a worker on MongoDB can do wrong, on FerretDB; all other stories are told on it, too."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pymongo
@@ -40,7 +41,7 @@ def test_a_rotated_password_restarts_nothing_and_stands_in_no_environment(
     def url(password: str) -> str:
         return f"mongodb://worker:{password}@{guarded.address}/?authSource=admin"
 
-    root = Producer(Line(line.python, "mongodb", guarded.url, line.folder, app_id=line.app_id))
+    root = Producer(replace(line, url=guarded.url))
     secret.write_text(url("0ld"))
     (line.folder / "tell.py").write_text(
         "import os\nfrom jobs import *\nfrom pathlib import Path\n"
@@ -84,8 +85,7 @@ def test_an_app_that_keeps_its_data_elsewhere_is_not_run(
 def test_the_urls_database_is_the_one_that_is_used_where_the_code_names_none(
     start_worker: StartWorker, line: Line
 ) -> None:
-    settings = {"PYNENC__MONGO_DB": "jobs"}
-    elsewhere = Producer(Line(line.python, "mongodb", line.url, line.folder, app_id=line.app_id, settings=settings))
+    elsewhere = Producer(replace(line, settings={"PYNENC__MONGO_DB": "jobs"}))
     task = elsewhere.call("nap", name="one", seconds=0.1)
     start_worker(PYNENC_WORKER_BACKEND_URL=f"{line.url}jobs")
     eventually(lambda: elsewhere.succeeded(task), "it works there")
@@ -123,7 +123,7 @@ def test_a_worker_reaches_one_with_tls_whose_authority_it_trusts(
     folder = tmp_path / "tls"
     folder.mkdir()
     with MongoServer.running(folder, user="root", password="toor", tls=True) as server:
-        root = Producer(Line(line.python, "mongodb", server.url, line.folder, app_id=line.app_id))
+        root = Producer(replace(line, url=server.url))
         task = root.call("nap", name="one", seconds=0.1)
         authority = {"SSL_CERT_FILE": str(server.authority)}
         worker = start_worker(PYNENC_WORKER_BACKEND_URL=server.tls_url(), **authority)

@@ -5,7 +5,6 @@ A queue that was counted empty tells of its first entry, a worker runs what come
 
 import contextlib
 import importlib.util
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from pynenc_operator.brokerclients import load_plugins
 from pynenc_operator.questions import HELD, CountInvocations, CountQueue, OldestEntry, ReadHeartbeats
 from pynenc_worker import contract
 from tests.integration.authority import certify
+from tests.integration.ports import free_ports
 from tests.integration.redis_server import RedisServer, tls_options
 from tests.integration.redis_users import APP_ID, make_user
 from tests.integration.worker.conftest import StartWorker
@@ -55,8 +55,7 @@ def by_password_to_a_database(folder: Path) -> Iterator[Access]:
 @contextlib.contextmanager
 def as_a_user_with_tls(folder: Path) -> Iterator[Access]:
     certify(folder, "127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     with RedisServer.running(folder, **tls_options(folder, port)) as server:
         url = make_user(server, url=f"rediss://127.0.0.1:{port}/0")
         yield Access(server, url, {"SSL_CERT_FILE": str(folder / "ca.crt")})
