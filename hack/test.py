@@ -43,9 +43,11 @@ def on_cluster(*arguments: str) -> tuple[str, ...]:
     return (*CLUSTER_TOOL, "exec", "--", *PYTEST, *arguments)
 
 
-# Each process has an API server of its own; most of integration is waiting, and unit tests are work for one core each.
-THREE_AT_ONCE = ("-n", "3", "--dist", "loadfile")
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+def at_once(processes: int) -> tuple[str, ...]:
+    """Pytest's options for so many processes, each with whole files and an API server of its own."""
+    return ("-n", str(processes), "--dist", "loadfile")
+
+
 BACKENDS = "tests/e2e/backends"
 E2E = ("--ignore=tests/e2e/chart", f"--ignore={BACKENDS}", "tests/e2e")
 QUICK = "not slow and not whole_run"
@@ -57,9 +59,10 @@ STEPS = (
     Step("format", (str(BIN / "ruff"), "format", "--check", ".")),
     Step("types", (str(BIN / "mypy"),)),
     Step("imports", (str(BIN / "lint-imports"),)),
-    Step("unit", (*PYTEST, *TWO_AT_ONCE, "tests/unit")),
+    Step("unit", (*PYTEST, *at_once(2), "tests/unit")),  # work for a core each
     Step("programs", (*CLUSTER_TOOL, "programs")),
-    Step("integration", (*PYTEST, *THREE_AT_ONCE, "-m", "not slow", "tests/integration"), needs=("programs",)),
+    # Most of it is waiting.
+    Step("integration", (*PYTEST, *at_once(3), "-m", "not slow", "tests/integration"), needs=("programs",)),
     Step("chart-files", (*PYTEST, *CHART_FILES), needs=("programs",), by_name_only=True),
     Step("outages", (*PYTEST, "-m", "slow", "tests/integration"), needs=("programs",), by_name_only=True),
     Step("cluster", (*CLUSTER_TOOL, "up", "--nodes", "1"), needs=("programs",)),
