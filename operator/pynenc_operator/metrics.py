@@ -27,7 +27,7 @@ FAMILIES: Final = {
         Family(
             "decision_latency_seconds",
             _H,
-            "From when a runner was due until it was known what to do; cause: event, or interval.",
+            "From a runner's first news, or when it was due, until it was known what to do; cause: event, or interval.",
             ("cause",),
             REQUEST_SECONDS,
         ),

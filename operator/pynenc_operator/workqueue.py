@@ -40,7 +40,7 @@ class Cause(StrEnum):
 
 # Looks at a key; the seconds until it is due again, or None if only something new makes it due.
 type Work[K] = Callable[[K], Awaitable[float | None]]
-# Told of each look: why, and the seconds since it was due.
+# Told of each look: why, and some seconds.
 type LookHook = Callable[[Cause, float], None]
 
 
@@ -49,6 +49,7 @@ class _Taken[K]:
     key: K
     cause: Cause
     due: float
+    since: float  # when the first of its news came; for want of any, when it was due
 
 
 class WorkQueue[K: Hashable]:
@@ -66,7 +67,8 @@ class WorkQueue[K: Hashable]:
     ) -> None:
         """`expected`: errors that the outside causes; others are bugs, and logged with their traceback.
 
-        `on_begin` is told when a look begins, `on_decision` when the work says by `decided` that it knows what to do.
+        `on_begin` is told when a look begins, with the seconds since it was due; `on_decision` when the work says by
+        `decided` that it knows what to do, with the seconds since the first of its news, of which some may have waited.
         """
         self._work = work
         self._workers = workers
@@ -77,7 +79,8 @@ class WorkQueue[K: Hashable]:
         self._news: DueKeys[K] = DueKeys()
         self._routine: DueKeys[K] = DueKeys()
         self._busy: dict[K, _Taken[K]] = {}
-        self._begun: dict[K, float] = {}  # when the latest look at each began
+        self._told: dict[K, float] = {}  # when the first of the news came of those that have some
+        self._answered: dict[K, float] = {}  # when the latest look at each's news began
         self._failures: dict[K, int] = {}
         self._changed = asyncio.Event()
 
@@ -95,11 +98,11 @@ class WorkQueue[K: Hashable]:
 
     def add(self, key: K) -> None:
         """Have a key that has news looked at now."""
-        self._put(self._news, key, 0.0)
+        self._tell(key, 0.0)
 
     def add_soon(self, key: K, apart: float) -> None:
-        """The same, but, where its latest look is younger than that, `apart` seconds after it began."""
-        self._put(self._news, key, max(0.0, self._begun.get(key, float("-inf")) + apart - self._monotonic()))
+        """The same, but, where the latest look at its news is younger than that, `apart` seconds after it began."""
+        self._tell(key, max(0.0, self._answered.get(key, float("-inf")) + apart - self._monotonic()))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have a key looked at in `seconds` even if nothing happens, or sooner if it already is."""
@@ -108,7 +111,7 @@ class WorkQueue[K: Hashable]:
     def decided(self, key: K) -> None:
         """Tell of a key that is being looked at that it is known what to do about it; the rest may take its time."""
         taken = self._busy[key]
-        self._on_decision(taken.cause, self._monotonic() - taken.due)
+        self._on_decision(taken.cause, self._monotonic() - taken.since)
 
     async def run(self) -> None:
         """Work on keys until cancelled: one waits for what is due, and each look is a task of its own."""
@@ -117,11 +120,10 @@ class WorkQueue[K: Hashable]:
             while True:
                 await places.acquire()
                 taken = await self._take()
-                group.create_task(self._serve(taken, places))
+                self._on_begin(taken.cause, self._monotonic() - taken.due)
+                group.create_task(self._serve(taken.key, places))
 
-    async def _serve(self, taken: _Taken[K], places: asyncio.Semaphore) -> None:
-        key = taken.key
-        self._on_begin(taken.cause, self._begun[key] - taken.due)
+    async def _serve(self, key: K, places: asyncio.Semaphore) -> None:
         pause = await self._attempt(key)
         del self._busy[key]
         places.release()
@@ -131,7 +133,7 @@ class WorkQueue[K: Hashable]:
         if pause is not None:
             self.add_after(key, pause)
         if key not in self._news and key not in self._routine:
-            del self._begun[key]  # nothing is to come: it is forgotten
+            self._answered.pop(key, None)  # nothing is to come: it is forgotten
 
     async def _attempt(self, key: K) -> float | None:
         pause: float | None
@@ -167,7 +169,8 @@ class WorkQueue[K: Hashable]:
                 self._news.drop(found.key)
                 self._routine.drop(found.key)
                 self._busy[found.key] = found
-                self._begun[found.key] = now
+                if self._told.pop(found.key, None) is not None:
+                    self._answered[found.key] = now
                 return found
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(found.due - now if found else None):
@@ -178,8 +181,12 @@ class WorkQueue[K: Hashable]:
         news, routine = self._news.first(self._busy), self._routine.first(self._busy)
         ahead = NEWS_AHEAD_SECONDS if news and news[0] <= now else 0.0
         if news and (routine is None or news[0] - ahead <= routine[0]):
-            return _Taken(news[1], Cause.EVENT, news[0])
-        return _Taken(routine[1], Cause.INTERVAL, routine[0]) if routine else None
+            return _Taken(news[1], Cause.EVENT, news[0], self._told[news[1]])
+        return _Taken(routine[1], Cause.INTERVAL, routine[0], routine[0]) if routine else None
+
+    def _tell(self, key: K, seconds: float) -> None:
+        self._told.setdefault(key, self._monotonic())
+        self._put(self._news, key, seconds)
 
     def _put(self, keys: DueKeys[K], key: K, seconds: float) -> None:
         if keys.put(key, self._monotonic() + seconds):

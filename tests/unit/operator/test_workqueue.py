@@ -193,7 +193,8 @@ async def test_nothing_is_kept_of_a_key_of_which_nothing_is_to_come() -> None:
             queue.add(str(number))
         await until(lambda: queue.depth == 0 and not queue._busy)
         assert queue.overdue == 0
-    assert (queue._begun, queue._news._due, queue._news._heap, queue._routine._due) == ({}, {}, [], {})
+    assert queue._told == queue._answered == queue._news._due == queue._routine._due == {}
+    assert queue._news._heap == []
 
 
 async def test_news_is_looked_at_before_what_is_due_by_its_interval(time: Time) -> None:
@@ -233,10 +234,31 @@ async def test_news_without_end_starves_nobody(time: Time) -> None:
 
 async def test_news_that_waits_its_time_holds_up_nothing_that_is_due(time: Time) -> None:
     queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
-    queue._begun["late"] = time.now
+    queue._answered["late"] = time.now
     queue.add_soon("late", 0.1)
     queue.add_after("routine", 0.0)
     assert (await queue._take()).key == "routine"
+
+
+async def test_a_burst_of_news_is_one_look_more_and_a_look_for_no_news_holds_up_none(time: Time) -> None:
+    queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
+    queue.add_after("a", 0.0)
+    assert (await queue._take()).cause is Cause.INTERVAL
+    queue._busy.clear()
+    time.now += 0.01
+    queue.add_soon("a", 0.2)
+    first = await queue._take()
+    assert (first.cause, first.due, first.since) == (Cause.EVENT, time.now, time.now)
+    queue._busy.clear()
+    told = time.now = time.now + 0.05
+    queue.add_soon("a", 0.2)
+    time.now += 0.1
+    queue.add_soon("a", 0.2)
+    assert queue.depth == 0
+    time.now += 0.06
+    taken = await queue._take()
+    assert taken.since == told  # what it waited for is part of its latency
+    assert taken.due == pytest.approx(told + 0.15)
 
 
 async def test_each_look_is_told_of_with_its_cause_how_late_it_was_and_when_it_knew_what_to_do() -> None:
