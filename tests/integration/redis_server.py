@@ -34,6 +34,7 @@ class RedisServer:
         [self.port] = free_ports(1)
         self._options = {key.replace("_", "-"): value for key, value in options.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._told = 0  # bytes of INFO, asked here
 
     @classmethod
     @contextmanager
@@ -102,13 +103,26 @@ class RedisServer:
 
     def reads(self) -> int:
         """How often it has read from a connection: at least once for what is sent together, and for asking this."""
-        return int(re.findall(r"^total_reads_processed:(\d+)", self._info("stats"), re.MULTILINE)[0])
+        return self._stats("total_reads_processed")
+
+    def traffic(self) -> int:
+        """Bytes that it has been sent and has sent, but for what is asked here."""
+        own = self._told  # this answer is not yet sent when it is counted
+        return self._stats("total_net_input_bytes", "total_net_output_bytes") - own
+
+    def _stats(self, *names: str) -> int:
+        told = self._info("stats")
+        return sum(int(re.findall(rf"^{name}:(\d+)", told, re.MULTILINE)[0]) for name in names)
 
     def _info(self, section: str) -> str:
+        question = f"INFO {section}\r\n".encode()
         with socket.create_connection((self._address, self.port), timeout=2) as connection:
-            connection.sendall(f"INFO {section}\r\n".encode())
+            connection.sendall(question)
             with connection.makefile("rb") as answer:
-                return answer.read(int(answer.readline()[1:])).decode()
+                head = answer.readline()
+                told = answer.read(int(head[1:]))
+        self._told += len(question) + len(head) + len(told) + len(b"\r\n")
+        return told.decode()
 
 
 class Sentinel(RedisServer):

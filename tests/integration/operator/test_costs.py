@@ -157,9 +157,11 @@ class Costs:
         for line in self._operator.scrape().splitlines():
             if line.startswith("pynenc_operator_reconciles_total"):
                 told["looks"] += int(float(line.rsplit(" ", 1)[1]))
-            if line.startswith("pynenc_operator_kube_api_requests_total") and '"leases"' not in line:
-                told[line.split("{")[1].rsplit("}", 1)[0]] += int(float(line.rsplit(" ", 1)[1]))
+            if line.startswith("pynenc_operator_kube_api_requests_total"):
+                what = "leases" if '"leases"' in line else line.split("{")[1].rsplit("}", 1)[0]
+                told[what] += int(float(line.rsplit(" ", 1)[1]))
         told["reads"] = self._redis.reads()
+        told["bytes"] = self._redis.traffic()
         return told + Counter({name: calls for name, calls in self._redis.calls().items() if name != "info"})
 
     def until_at_rest(self, runners: int) -> None:
@@ -172,10 +174,11 @@ class Costs:
         self._operator.until("all are at rest", at_rest)
         self.since()
         began = time.monotonic()
-        time.sleep(24)
+        time.sleep(36)  # one look or two of each; with a pause of less than 18 s there would be more
         cost = self.since()
         took = time.monotonic() - began
-        assert runners <= cost["looks"] <= (took / 19 + 1) * runners
+        assert runners <= cost["looks"] <= 2 * runners
+        assert took / 4 <= cost["leases"] <= took / 2 + 2
         checks = took / CHECK_SECONDS + 2
         assert cost["reads"] <= cost["looks"] + checks + 5  # those of asking are in it
         assert cost["exec"] <= cost["looks"]
@@ -183,7 +186,9 @@ class Costs:
         assert max(cost[name] for name in counting) <= cost["looks"]  # a look is one count
         assert cost["exists"] <= checks  # whether Redis is there still
         assert cost["scard"] <= by_status(took, runners)  # with a count of the queue: no read more
-        known = {"looks", "reads", "multi", "exec", "exists", "scard", *counting}
+        print(f"{cost['bytes'] / cost['looks']:.0f} bytes to and from Redis for each look")
+        assert cost["bytes"] <= 1200 * cost["looks"]  # commands with their keys' names and their answers
+        known = {"looks", "leases", "reads", "bytes", "multi", "exec", "exists", "scard", *counting}
         assert cost.keys() <= known  # nothing of the API server
 
 
@@ -236,7 +241,7 @@ def test_many_runners_at_rest_and_while_work_waits(
     began = time.monotonic()
     time.sleep(5)
     cost = costs.since()
-    assert cost["looks"] >= 2 * RUNNERS
+    assert cost["looks"] >= 4 * RUNNERS
     assert cost["llen"] <= cost["looks"] + RUNNERS
     assert cost["scard"] <= by_status(time.monotonic() - began, RUNNERS)
     # Asked for metrics now and then, of each app: the names of its queues, their heads, and since when these wait.
