@@ -1,7 +1,8 @@
-"""What machine a result was measured on, without what would name it."""
+"""What a result was measured on: the machine, without what would name it, and the code."""
 
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ def facts() -> Json:
         "python": ".".join(map(str, sys.version_info[:3])),
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def revision() -> str:
+    """The commit that is checked out; -dirty behind it, where that is not all."""
+    line = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    done = subprocess.run(line, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def memory_gib(text: str) -> float:

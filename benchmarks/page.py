@@ -16,8 +16,8 @@ type Json = dict[str, Any]
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
 BEGIN, END = "<!-- what `make benchmarks-page` writes begins -->\n", "<!-- it ends -->\n"
-PLACES = ("p50", "p90", "p99", "max")
-HEADS = {"p50": "median", "p90": "90 %", "p99": "99 %", "max": "most"}
+HEADS = {"min": "least", "p50": "median", "p99": "99 %", "max": "most"}
+ENOUGH = 20  # tries, for a figure of 99 in a hundred to say more than the most does
 
 
 def section(result: Json) -> str:
@@ -27,11 +27,12 @@ def section(result: Json) -> str:
         f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"load {machine['load_before']} just before"
     )
+    code = f" at {result['revision']}" if "revision" in result else ""
     whole = "" if result["complete"] else " **It did not come to its end.**"
     lines = [
         f"## {result['name'].capitalize()}",
         result["what"],
-        f"`make bench NAME={result['name']}`, {result['begun']} to {result['ended']}; {where}.{whole}",
+        f"`make bench NAME={result['name']}`{code}, {result['begun']} to {result['ended']}; {where}.{whole}",
         "",
         f"![each try of {result['name']}](benchmarks/{result['name']}.svg)",
         "",
@@ -56,13 +57,13 @@ def _goals(goals: list[Json]) -> Iterator[str]:
 
 def _figures(result: Json) -> Iterator[str]:
     """A row for each set-up and drawn value."""
-    yield f"| set-up | value | tries | {' | '.join(HEADS[place] for place in PLACES)} |"
-    yield f"| --- | --- | ---: |{' ---: |' * len(PLACES)}"
+    yield f"| set-up | value | tries | {' | '.join(HEADS.values())} |"
+    yield f"| --- | --- | ---: |{' ---: |' * len(HEADS)}"
     for setup, values in result["summary"].items():
         for value, title in plots.PANELS[result["name"]].items():
             if found := values.get(value):
-                figures = " | ".join(number(found[place]) for place in PLACES)
-                yield f"| {setup} | {title} | {found['n']} | {figures} |"
+                told = ("" if place == "p99" and found["n"] < ENOUGH else number(found[place]) for place in HEADS)
+                yield f"| {setup} | {title} | {found['n']} | {' | '.join(told)} |"
 
 
 def number(value: float) -> str:
@@ -78,10 +79,11 @@ def page(text: str, results: list[Json]) -> str:
 
 
 def judged(result: Json) -> Json:
-    """A result with the goals as its benchmark puts them now; its tries are what was measured."""
+    """A result with goals and ratios as its benchmark puts them now; its tries are what was measured."""
     benchmark = load(result["name"])
-    goals = benchmark.goals(Results(result["name"], result["what"], settings=result["settings"], tries=result["tries"]))
-    return {**result, **verdict(goals, complete=result["complete"])}
+    results = Results(result["name"], result["what"], settings=result["settings"], tries=result["tries"])
+    found = verdict(benchmark.goals(results), complete=result["complete"])
+    return {**result, "summary": results.summary(), "ratios": benchmark.ratios(results), **found}
 
 
 def main() -> None:

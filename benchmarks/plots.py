@@ -14,13 +14,15 @@ type Json = dict[str, Any]
 PANELS = {
     "reaction": {"created": "enqueue to pod created, s"},
     "lifecycle": {
-        "scaler": "writes of who scales, by pod",
-        "worker": "writes of a worker",
-        "everyone": "all writes, by pod",
+        "scaler": "writes of who scales, by task",
+        "events and status": "its events and status, by task",
+        "worker": "writes of workers, by task",
+        "everyone": "all writes, by task",
     },
     "mixed": {
         "all done": "until all is done, s",
         "pod-seconds": "pod-seconds",
+        "pod-seconds not of use": "pod-seconds not of use",
         "executions per task": "executions a task",
     },
     "worker": {
@@ -34,21 +36,37 @@ PANELS = {
         "resident": "MiB resident",
         "tick lag p99": "tick lag, 99 %, s",
         "event to decision p99": "event to decision, 99 %, s",
+        "redis reads": "reads of Redis a second",
     },
-    "growth": {"seconds": "until all pods are made, s", "cores": "cores", "redis commands": "Redis commands a second"},
-    "idle": {"cores": "cores", "requests": "API requests a second", "redis commands": "Redis commands a second"},
+    "growth": {
+        "seconds": "first to last pod made, s",
+        "cores": "cores",
+        "redis commands": "Redis commands a second",
+        "requests": "API requests a second",
+        "resident": "MiB resident",
+    },
+    "idle": {
+        "cores": "cores",
+        "requests": "API requests a second",
+        "writes": "of which write",
+        "redis commands": "Redis commands a second",
+        "resident": "MiB resident",
+    },
 }
 # Those whose tries have a size: drawn over it, by kind, both axes logarithmic.
 OVER_SIZE = {
     "growth": {
-        ("burst", "seconds"): "pods: seconds until all are made",
+        ("burst", "seconds"): "pods: seconds from first to last",
         ("fleet", "cores"): "runners with ten workers: cores",
         ("fleet", "resident"): "runners with ten workers: MiB",
         ("rest", "cores"): "runners at rest: cores",
         ("rest", "redis commands"): "runners at rest: Redis commands a second",
+        ("rest", "resident"): "runners at rest: MiB",
+        ("rest", "requests"): "runners at rest: API requests a second",
     }
 }
 PANEL_INCHES, ROW_INCHES, LABEL_INCHES = 3.2, 0.26, 2.4
+ACROSS = 4  # panels beside each other, over a size
 LOGARITHMIC_FROM = 20.0  # times as much as the least: then differences are ratios
 OURS, PEERS = "#1b6ca8", "#c2571a"
 
@@ -61,15 +79,18 @@ def draw(result: Json) -> Figure:
 
 
 def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
-    figure = Figure(figsize=(PANEL_INCHES * len(panels), PANEL_INCHES), facecolor="white")
-    every = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, ((kind, value), title) in zip(every, panels.items(), strict=True):
+    rows = -(-len(panels) // ACROSS)
+    figure = Figure(figsize=(PANEL_INCHES * ACROSS, PANEL_INCHES * rows), facecolor="white")
+    every = figure.subplots(rows, ACROSS, squeeze=False).flat
+    for axes in list(every)[len(panels) :]:
+        axes.remove()
+    for axes, ((kind, value), title) in zip(every, panels.items(), strict=False):
         found = [(each["size"], each[value]) for each in result["tries"] if each["kind"] == kind and each[value]]
         axes.plot(*(zip(*found, strict=True) if found else ((), ())), "o", color=OURS, markersize=4, alpha=0.5)
         axes.set_xscale("log")
         axes.set_yscale("log")
         power = result["ratios"].get(f"{kind}: {value}")
-        axes.set_title(f"{title}\ngrows with the power of {power}", fontsize=7)
+        axes.set_title(title + (f"\ngrows with the power of {power}" if power is not None else ""), fontsize=7)
         axes.grid(visible=True, which="both", linewidth=0.2)
         axes.tick_params(labelsize=7)
     figure.tight_layout()

@@ -80,15 +80,15 @@ class Results:
         much, other = self.at(setup, value), self.at(to, value)
         return round(much / other, 2) if other and much is not None else None
 
-    def to_json(self, machine: Json, goals: Sequence[Goal], ratios: Json, *, complete: bool) -> Json:
-        """The whole file."""
+    def to_json(self, facts: Json, goals: Sequence[Goal], ratios: Json, *, complete: bool) -> Json:
+        """The whole file; `facts` of the machine and the code stand before it."""
         return {
             "name": self.name,
             "what": self.what,
             "begun": _clock(self.began),
             "ended": _clock(time.time()),
             "complete": complete,  # false: it was interrupted, or ran out of time
-            "machine": machine,
+            **facts,
             "settings": self.settings,
             "unit": self.unit,
             "summary": self.summary(),

@@ -3,6 +3,11 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+STEPS_OF_POWER: Final = 50  # as fine as a power is told
+HARDLY: Final = 0.05  # of the largest value: what grows by less is noise
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -36,8 +41,33 @@ def phases(count: int, period: float, seed: int) -> list[float]:
     return moments
 
 
-def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The power of the size with which the values grow: the slope of a straight line through their logarithms."""
-    points = [(math.log(size), math.log(value)) for size, value in zip(sizes, values, strict=True) if value > 0]
-    x0, y0 = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    return float(sum((x - x0) * (y - y0) for x, y in points) / sum((x - x0) * (x - x0) for x, _ in points))
+def power(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The power of the size with which values grow above what they are at any size; 0 if it is hardly there.
+
+    The best of value = constant + factor * size**power, neither negative, by the squares of the relative distances:
+    without the constant, a program's own memory would hide how fast that of its objects grows.
+    """
+    grids = (n / STEPS_OF_POWER for n in range(1, 3 * STEPS_OF_POWER + 1))
+    best = min((_fit(sizes, values, each) for each in grids), key=lambda fit: fit.distance)
+    return best.power if best.factor * max(sizes) ** best.power >= HARDLY * max(values) else 0.0
+
+
+@dataclass(frozen=True)
+class _Fit:
+    power: float
+    factor: float
+    distance: float
+
+
+def _fit(sizes: Sequence[float], values: Sequence[float], power: float) -> _Fit:
+    """The best of one power: a straight line over size**power, where a distance counts by the share of its value."""
+    points = [(size**power, value, value**-2) for size, value in zip(sizes, values, strict=True)]
+    weight = sum(w for _, _, w in points)
+    x0, y0 = (sum(each[axis] * each[2] for each in points) / weight for axis in (0, 1))
+    factor = sum(w * (x - x0) * (y - y0) for x, y, w in points) / sum(w * (x - x0) ** 2 for x, _, w in points)
+    constant = y0 - factor * x0
+    if constant < 0:
+        constant, factor = 0.0, sum(w * x * y for x, y, w in points) / sum(w * x * x for x, _, w in points)
+    if factor < 0:
+        constant, factor = y0, 0.0
+    return _Fit(power, factor, sum(w * (constant + factor * x - y) ** 2 for x, y, w in points))

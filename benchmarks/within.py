@@ -16,7 +16,7 @@ INTERRUPTED = 130
 def main(name: str, *, short: bool) -> int:
     """Measure and write; 0 if all goals are met, 1 if not, 130 if it was interrupted or out of time."""
     signal.signal(signal.SIGTERM, _interrupt)
-    facts = machine.facts()
+    facts = {"machine": machine.facts(), "revision": machine.revision()}
     benchmark = load(name)
     results = Results(name, benchmark.WHAT)
     results.settings["kubernetes"] = PROGRAMS["kubernetes"].version

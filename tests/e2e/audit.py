@@ -30,6 +30,7 @@ def requests_of(user: str) -> Iterator[Json]:
 
 def _entries(log: Path, begin: int) -> Iterator[Json]:
     """The requests that the log tells of from a byte on, but those that were made in another's name."""
+    assert log.stat().st_size >= begin, "the API server has begun another audit log: what was asked is not all there"
     with log.open() as lines:
         lines.seek(begin)
         for line in lines:

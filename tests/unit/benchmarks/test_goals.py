@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import burst, growth, idle, lifecycle, mixed, names, plots, reaction, worker
+from benchmarks import burst, fleet, growth, idle, lifecycle, mixed, names, plots, reaction, worker
 from benchmarks.bench import Benchmark
 from benchmarks.results import Results
 
@@ -70,6 +70,39 @@ def test_a_further_spell_costs_what_it_adds() -> None:
     assert not of("further busy spell", results, lifecycle)
 
 
+def test_a_task_of_a_burst_costs_no_more_than_one_alone() -> None:
+    results = Results("lifecycle", "")
+    results.add("ours", scaler=3.0, worker=4.0)
+    results.add(f"ours{lifecycle.BURST}", scaler=3.1, worker=4.0)
+    assert not of("writes to pods", results, lifecycle)
+    assert of("writes of a worker that", results, lifecycle)
+
+
+def fleet_results(**values: float) -> Results:
+    results = Results("fleet", "", settings={"pods": 10_000})
+    results.add(fleet.ALL, **{"tick lag p99": 0.1, "event to decision p99": values.get("decision", 0.05)})
+    results.add(fleet.RESTING, **{"redis reads": 9.0, "cores": 0.1})
+    for reads in (50.0, values.get("reads", 51.0)):
+        results.add(fleet.OURS, **{"redis reads": reads, "cores": 0.2, "resident": 300.0})
+    return results
+
+
+def test_a_fleet_is_judged_by_its_worst_window_of_reads_and_by_all_its_decisions() -> None:
+    assert all(goal.met for goal in fleet.goals(fleet_results()))
+    assert not of("one more for each report", fleet_results(reads=61.0), fleet)
+    assert not of("event to decision", fleet_results(decision=0.11), fleet)
+
+
+def test_rest_is_judged_by_its_worst_window() -> None:
+    results = Results("idle", "")
+    for size in idle.WHOLE:
+        results.add(f"ours, {size}", requests=0.6)
+        results.add(f"ours, {size}, all windows", cores=0.005)
+    assert all(goal.met for goal in idle.goals(results))
+    results.add("ours, 1000", requests=1.2)
+    assert not of("1000 runners", results, idle)
+
+
 def test_dry_runs_and_reads_are_no_writes() -> None:
     requests = {("create (dry run)", "pods"): 1, ("list", "pods"): 2, ("create", "pods"): 3}
     assert lifecycle.writes(Counter(requests)) == {("create", "pods"): 3}
@@ -98,18 +131,23 @@ def test_a_rate_is_taken_between_the_first_and_the_last() -> None:
 
 def test_more_pods_than_wanted_fail_a_burst() -> None:
     results = Results("burst", "", settings={"pods": 10})
-    results.add("ours", **{"rate": 80.0, "most pods": 11})
+    results.add("ours", **{"rate": 80.0, "most pods": 11, "pods": 10})
     results.add("bare client", rate=100.0)
     assert of("share of the bare client's", results, burst)
     assert not of("pods at a time", results, burst)
+    assert of("pods made, the least", results, burst)
+    results.add("ours", **{"rate": 90.0, "most pods": 10, "pods": 9})
+    assert not of("pods made, the least", results, burst)
 
 
 def test_what_grows_as_the_square_of_its_size_fails() -> None:
     results = Results("growth", "")
-    for size in (10, 100, 1000):
-        rest = {"cores": size**2, "redis commands": size, "requests": 1.0, "resident": 90.0}
+    for size in (10, 32, 100, 316, 1000):
+        rest = {"cores": size**2, "redis commands": 50 + size, "requests": 1.0, "resident": 90.0 + size**2 / 1e4}
         results.add(f"rest, {size} runners", kind="rest", size=size, **rest)
     assert growth.ratios(results)["rest: cores"] == 2.0
     assert not of("rest: cores", results, growth)
+    assert not of("rest: resident", results, growth)
+    assert of("requests a second", results, growth)
     assert of("rest: redis commands", results, growth)
     assert not of("burst: seconds", results, growth)  # it was not measured

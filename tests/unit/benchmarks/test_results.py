@@ -46,7 +46,7 @@ def test_all_goals_of_a_complete_run_have_to_be_met(results: Results) -> None:
 
 
 def test_the_file_has_every_try(results: Results, tmp_path: Path) -> None:
-    file = write(tmp_path / "new", results.to_json({"cores": 2}, [], {"peer": 10}, complete=True))
+    file = write(tmp_path / "new", results.to_json({"machine": {"cores": 2}}, [], {"peer": 10}, complete=True))
     content = json.loads(file.read_text())
     assert file.name == "reaction.json"
     assert [each["created"] for each in content["tries"]] == [0.1, 0.2, 0.3, 2.0]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.spread import exponent, interleaved, phases, quantile, spread
+from benchmarks.spread import interleaved, phases, power, quantile, spread
 
 
 def test_a_median_lies_between_the_two_in_the_middle() -> None:
@@ -51,7 +51,22 @@ def test_the_same_seed_is_the_same_run() -> None:
     assert phases(5, 1.0, seed=3) == phases(5, 1.0, seed=3) != phases(5, 1.0, seed=4)
 
 
-@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
-def test_the_exponent_is_the_power_of_growth(power: float) -> None:
-    sizes = [1, 10, 100, 1000, 10000]
-    assert exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
+SIZES = [10, 32, 100, 316, 1000]
+
+
+@pytest.mark.parametrize("constant", [0.0, 90.0])
+@pytest.mark.parametrize("of", [0.5, 1.0, 2.0])
+def test_the_power_of_growth_is_found_over_what_is_always_there(of: float, constant: float) -> None:
+    values = [constant + 170 * (size / 1000) ** of for size in SIZES]
+    assert power(SIZES, values) == pytest.approx(of, abs=0.021)
+
+
+@pytest.mark.parametrize("values", [[5.0] * 5, [5.0, 5.1, 4.9, 5.0, 5.1], [5.0, 4.0, 3.0, 2.0, 1.0]])
+def test_what_does_not_grow_has_no_power(values: list[float]) -> None:
+    assert power(SIZES, values) == 0.0
+
+
+def test_a_few_in_a_hundred_of_noise_do_not_hide_a_straight_line() -> None:
+    noise = [1.02, 0.98, 1.01, 0.99, 1.02]
+    values = [(90 + size / 5) * each for size, each in zip(SIZES, noise, strict=True)]
+    assert power(SIZES, values) == pytest.approx(1.0, abs=0.2)
