@@ -166,18 +166,19 @@ def reads(pool: Pool) -> int:
 
 
 def delays(before: str, after: str) -> Json:
-    """How late what was due was looked at, and how long it took from news to a decision: of 99 in a hundred, at most.
+    """How late looks began, decisions came after their news, and the event loop was: of 99 in a hundred, at most.
 
-    Both are seconds, from the operator's own histograms at two times.
+    Seconds, from the operator's own histograms at two times.
     """
 
-    def late(histogram: str, cause: str) -> float | None:
-        earlier, later = (scrape.buckets(at, f"pynenc_operator_{histogram}", cause=cause) for at in (before, after))
+    def late(histogram: str, **labels: str) -> float | None:
+        earlier, later = (scrape.buckets(at, f"pynenc_operator_{histogram}", **labels) for at in (before, after))
         return scrape.quantile(earlier, later, 0.99)
 
     return {
-        "tick lag p99": late("workqueue_queue_duration_seconds", "interval"),
-        "event to decision p99": late("decision_latency_seconds", "event"),
+        "tick lag p99": late("workqueue_queue_duration_seconds", cause="interval"),
+        "event to decision p99": late("decision_latency_seconds", cause="event"),
+        "event loop lag p99": late("event_loop_lag_seconds"),
     }
 
 

@@ -26,10 +26,15 @@ def facts() -> Json:
 
 
 def revision() -> str:
-    """The commit that is checked out; -dirty behind it, where that is not all."""
-    line = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    done = subprocess.run(line, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=30, check=False)
-    return done.stdout.strip() or "unknown"
+    """The commit that is checked out; -dirty behind it, where other than results was changed since."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--", ":/", ":(top,exclude)benchmarks/results")
+    return f"{commit or 'unknown'}{'-dirty' if changed else ''}"
+
+
+def _git(*words: str) -> str:
+    line = ["git", "-C", str(Path(__file__).parent), *words]
+    return subprocess.run(line, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
 def memory_gib(text: str) -> float:
