@@ -87,6 +87,7 @@ class Fleet:
         self._pods = pods
         self._runners = 0
         self._strangers = pods_in(pool)  # its Redis
+        self._workers = Reporters(pool.namespace)
         self._side = idle.Side(OURS, OPERATOR.account, (idle.operators_process(),), pool)
 
     def grow(self, run: Run, runners: int) -> None:
@@ -97,7 +98,7 @@ class Fleet:
         idle.create(self._pool, [self._runner(number) for number in new])
         wait_until(lambda: pods_in(self._pool) >= pods + self._strangers, f"{pods} pods are made", MADE_WITHIN)
         run.say(f"{pods} pods are made")
-        self._workers(new).report_all()
+        self._workers.begin(f"r{number}-{pod}" for number in new for pod in range(self._pods))
         wait_until(lambda: known_workers() == pods, "the operator has seen all workers' reports", MADE_WITHIN)
         run.say(f"{pods} workers have reported")
         idle.until_at_rest(run, self._side)
@@ -106,7 +107,7 @@ class Fleet:
         """What so many seconds show, with so many reports a second."""
         load: Callable[[float], None] = time.sleep
         if rate:
-            load = partial(self._workers(range(self._runners)).report, rate=rate)
+            load = partial(self._workers.report, rate=rate)
         before, counts = metrics(), reads(self._pool)
         [(_, found)] = idle.watch((self._side,), seconds, load)
         after, counts = metrics(), reads(self._pool) - counts
@@ -124,9 +125,6 @@ class Fleet:
         body["spec"] |= {"minReplicas": self._pods, "maxReplicas": self._pods, "idleTimeoutSeconds": 36_000}
         body["spec"] |= {"startDeadlineSeconds": 7200, "template": {"spec": kwok.PLACED}}
         return body
-
-    def _workers(self, runners: range) -> Reporters:
-        return Reporters(self._pool.namespace, (f"r{n}-{k}" for n in runners for k in range(self._pods)))
 
 
 def by_keda(run: Run, make: Pools, peer: keda.Keda, size: Size) -> None:

@@ -1,7 +1,6 @@
 """Workers' reports without workers: what each would write on its pod, so many a second."""
 
 import asyncio
-import itertools
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -17,15 +16,15 @@ AT_A_TIME = 20
 
 
 class Reporters:
-    """The workers of some pods."""
+    """The workers of a namespace's pods."""
 
-    def __init__(self, namespace: str, pods: Iterable[str]) -> None:
+    def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._pods = list(pods)
+        self._states: dict[str, WorkerState] = {}  # by pod, what it has said last
         self._chance = random.Random(7)  # noqa: S311 - nothing is to be kept secret
 
-    def report_all(self) -> None:
-        """Each says that it is at work."""
+    def begin(self, pods: Iterable[str]) -> None:
+        """Each of these says that it is at work."""
 
         async def report(kube: Kube) -> None:
             places = asyncio.Semaphore(AT_A_TIME)
@@ -34,21 +33,23 @@ class Reporters:
                 async with places:
                     await self._report(kube, name, WorkerState.ACTIVE)
 
-            await asyncio.gather(*(one(name) for name in self._pods))
+            await asyncio.gather(*(one(name) for name in pods))
 
         asyncio.run(self._connected(report))
 
     def report(self, seconds: float, rate: float) -> None:
-        """One after the other becomes idle or active, at random moments, `rate` a second."""
+        """One after the other becomes idle if it was active, else active, at random moments, `rate` a second."""
 
         async def report(kube: Kube) -> None:
             end = due = time.monotonic()
             end += seconds
-            states = itertools.cycle((WorkerState.IDLE, WorkerState.ACTIVE))
+            pods = list(self._states)
             async with asyncio.TaskGroup() as group:
                 while (due := due + self._chance.expovariate(rate)) < end:
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
-                    group.create_task(self._report(kube, self._chance.choice(self._pods), next(states)))
+                    name = self._chance.choice(pods)
+                    idle = self._states[name] is WorkerState.IDLE
+                    group.create_task(self._report(kube, name, WorkerState.ACTIVE if idle else WorkerState.IDLE))
                 await asyncio.sleep(max(0.0, end - time.monotonic()))
 
         asyncio.run(self._connected(report))
@@ -61,6 +62,7 @@ class Reporters:
             await connection.close()
 
     async def _report(self, kube: Kube, name: str, state: WorkerState) -> None:
+        self._states[name] = state
         annotations = {
             contract.WORKER_STATE: state,
             contract.WORKER_STATE_SINCE: rfc3339(time.time()),
