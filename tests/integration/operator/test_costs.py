@@ -30,6 +30,7 @@ from tests.integration.operator.rest import Api
 from tests.integration.redis_server import RedisServer
 
 RUNNERS = 60
+FEW = 10  # looks that were under way when it was counted, and reads for counting
 type Json = dict[str, Any]
 
 
@@ -177,13 +178,14 @@ class Costs:
         time.sleep(36)  # one look or two of each; with a pause of less than 18 s there would be more
         cost = self.since()
         took = time.monotonic() - began
-        assert runners <= cost["looks"] <= 2 * runners
+        assert runners <= cost["looks"] <= 2 * runners + FEW
         assert took / 4 <= cost["leases"] <= took / 2 + 2
         checks = took / CHECK_SECONDS + 2
-        assert cost["reads"] <= cost["looks"] + checks + 5  # those of asking are in it
-        assert cost["exec"] <= cost["looks"]
+        assert cost["reads"] <= cost["looks"] + checks + FEW  # those of asking are in it
+        looks = cost["looks"] + FEW
+        assert cost["exec"] <= looks
         counting = ("srandmember", "llen", "lindex", "zcard", "zrange")
-        assert max(cost[name] for name in counting) <= cost["looks"]  # a look is one count
+        assert max(cost[name] for name in counting) <= looks  # a look is one count
         assert cost["exists"] <= checks  # whether Redis is there still
         assert cost["scard"] <= by_status(took, runners)  # with a count of the queue: no read more
         print(f"{cost['bytes'] / cost['looks']:.0f} bytes to and from Redis for each look")
