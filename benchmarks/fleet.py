@@ -16,7 +16,7 @@ from benchmarks.spread import quantile
 from tests.e2e.history import WORKERS
 from tests.e2e.kubernetes import read, wait_until
 from tests.e2e.observed import OPERATORS_PORT, page
-from tests.e2e.pool import Pool
+from tests.e2e.pool import Pool, delete_runners
 from tests.e2e.release import OPERATOR
 
 WHAT = (
@@ -116,8 +116,8 @@ class Fleet:
         return {**found, **delays(before, after), **rates}
 
     def end(self) -> None:
-        """Delete all of it: the pods by one request, where the garbage collector would take each by itself."""
-        self._pool.kubectl("delete", "mtr", "--all", "--wait=false")
+        """Delete all of it: the pods at once, where the garbage collector would take each by itself."""
+        delete_runners(self._pool.namespace)
         kwok.delete_pods(self._pool.namespace, WORKERS)
 
     def _runner(self, number: int) -> Json:

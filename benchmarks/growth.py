@@ -1,5 +1,7 @@
 """How a burst, a fleet and rest grow with their size: at five sizes that end at those of the benchmarks of each."""
 
+from itertools import pairwise
+
 from benchmarks import fleet, idle, kwok, ours
 from benchmarks.bench import Json, Run
 from benchmarks.burst import MORE_TASKS, NODES, by_us
@@ -65,10 +67,8 @@ def rests(run: Run, sizes: tuple[int, ...]) -> None:
     """Runners with nothing to do."""
     with pools() as make:
         side = idle.our_side(make)
-        before = 0
-        for size in sizes:
+        for before, size in pairwise((0, *sizes)):
             idle.more_runners(side, range(before, size))
-            before = size
             idle.until_at_rest(run, side)
             for number in range(tries(run)):
                 [(_, found)] = idle.watch((side,), window(run))

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from redis import Redis
 
@@ -53,11 +54,9 @@ def measure(run: Run) -> None:
     window = SHORT_WINDOW if run.short else WINDOW
     with pools() as make, keda.running() as peer:
         sides = (our_side(make), their_side(make, peer, DEFAULT))
-        before = 0
-        for size in SHORT if run.short else WHOLE:
+        for before, size in pairwise((0, *(SHORT if run.short else WHOLE))):
             more_runners(sides[0], range(before, size))
             more_scaled_objects(sides[1], range(before, size), DEFAULT)
-            before = size
             until_at_rest(run, *sides)
             rows(run, sides, size, window)
 

@@ -104,7 +104,8 @@ def writes(requests: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
 
 def goals(results: Results) -> list[Goal]:
     """The budget of docs/architecture.md, which no try may exceed."""
-    further, once = (most(results, "worker", f"{OURS}, {SPELLS} spells"), most(results, "worker", OURS, OURS + BURST))
+    further = most(results, "worker", f"{OURS}, {SPELLS} spells")
+    once = most(results, "worker", OURS, OURS + BURST)
     each = (further - once) / (SPELLS - 1) if further is not None and once is not None else None
     scaler = most(results, "scaler", OURS, OURS + BURST)
     return [

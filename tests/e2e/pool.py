@@ -51,14 +51,17 @@ def clear() -> None:
 
 def remove(namespace: str) -> None:
     """Delete a test's namespace; its runner first: else the operator tries to make pods in a namespace that goes."""
-    # By one request, where kubectl would make one for each of a thousand.
-    runners = f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{namespace}/multithreadrunners"
-    kubectl("delete", "--raw", runners)
+    delete_runners(namespace)
     # Of a test that failed: busy workers would stay for their drain timeout, without the Redis that goes as well. The
     # kubelet does not always follow a grace that is shortened afterwards.
     for pod in get("pods", "-n", namespace, "-l", f"{labels.MANAGED_BY}={labels.MANAGED_BY_US}")["items"]:
         processes.end(pod["metadata"]["uid"])
     kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+def delete_runners(namespace: str) -> None:
+    """Delete a namespace's runners by one request, where kubectl would make one for each of a thousand."""
+    kubectl("delete", "--raw", f"/apis/{labels.GROUP}/{labels.VERSION}/namespaces/{namespace}/multithreadrunners")
 
 
 class Pool:
