@@ -24,6 +24,7 @@ from pynenc.util.subclasses import get_all_subclasses, get_subclass
 
 from pynenc_worker import contract
 from pynenc_worker.config import ConfigError, WorkerConfig
+from pynenc_worker.versions import pynenc_version
 
 NO_URL: Final = (
     "the backend's URL can't be used: it has to look like redis://user:password@host:6379/0, with special characters "
@@ -224,7 +225,7 @@ def verify(app: Pynenc, backend: Backend, app_id: str) -> None:
         if inspect.isabstract(found[0]):
             lacking = ", ".join(sorted(found[0].__abstractmethods__))
             raise ConfigError(
-                f"{plugin} does not work with pynenc {version('pynenc')}: its {name} lacks {lacking}. "
+                f"{plugin} does not work with pynenc {pynenc_version()}: its {name} lacks {lacking}. "
                 "pynenc 0.3.1 and 0.4.0 work with pynenc-redis 0.3.0, and 0.3.1 alone with pynenc-rabbitmq 0.1.6 and "
                 "pynenc-mongo 0.3.0"
             )

@@ -4,7 +4,6 @@ Source: prometheus.github.io/client_python, "Custom Collectors".
 """
 
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
@@ -19,7 +18,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from pynenc_worker.contract import WorkerState
-from pynenc_worker.metrics import Counts, Durations, WorkerMetrics, worker_version
+from pynenc_worker.metrics import Counts, Durations, WorkerMetrics
+from pynenc_worker.versions import pynenc_version, worker_version
 
 
 class Exposition(Collector):
@@ -29,7 +29,7 @@ class Exposition(Collector):
 
     def __init__(self, metrics: WorkerMetrics) -> None:
         self._metrics = metrics
-        self._versions = {"version": worker_version(), "pynenc_version": version("pynenc")}  # read from files
+        self._versions = {"version": worker_version(), "pynenc_version": pynenc_version()}
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(self)

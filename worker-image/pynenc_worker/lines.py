@@ -1,7 +1,6 @@
 """What pynenc's two lines, 0.3 and 0.4, do differently: 0.4 has named queues and priorities, 0.3 a single queue."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Final
 
 from pynenc import Pynenc
@@ -9,6 +8,7 @@ from pynenc.conf.config_runner import ConfigRunner
 
 from pynenc_worker import contract, queuekeys
 from pynenc_worker.config import ConfigError
+from pynenc_worker.versions import pynenc_version
 
 HAS_QUEUES: Final = hasattr(ConfigRunner, "queues")
 
@@ -20,7 +20,7 @@ def refuse_queues(environ: Mapping[str, str]) -> None:
     """
     if not HAS_QUEUES and any(environ.get(name) for name in contract.ENV_QUEUES):
         raise ConfigError(
-            f"{contract.QUEUES_UNSUPPORTED}: spec.queues needs pynenc 0.4, and this image has {version('pynenc')}, "
+            f"{contract.QUEUES_UNSUPPORTED}: spec.queues needs pynenc 0.4, and this image has {pynenc_version()}, "
             "which has a single queue: leave queues out, or put pynenc 0.4 into the image and into the producers"
         )
 

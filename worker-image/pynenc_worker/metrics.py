@@ -8,21 +8,12 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from typing import Final
 
 from pynenc_worker.contract import WorkerState
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-
-
-def worker_version() -> str:
-    """The release of this package; "unknown" when it was copied instead of installed."""
-    try:
-        return version("pynenc-operator")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 class Counts:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Final
 
 from pynenc_worker import contract
@@ -18,11 +17,12 @@ from pynenc_worker.clock import TOLERANCE_SECONDS
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.drain import Drain
 from pynenc_worker.logs import log
-from pynenc_worker.metrics import WorkerMetrics, worker_version
+from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.outage import Backoff
 from pynenc_worker.pod_api import ApiRefusedError, ApiUnreachableError, PodApi
 from pynenc_worker.podinfo import PodInfo
 from pynenc_worker.recovery import Recovery
+from pynenc_worker.versions import pynenc_version, worker_version
 
 LOOK_SECONDS: Final = 0.1
 FIRST_RETRY_SECONDS: Final = 0.5
@@ -185,7 +185,7 @@ def annotations(report: Report, since: datetime, recovered: str) -> dict[str, st
         contract.DRAIN_ANSWER: report.drain_answer or None,
         contract.RECOVERED_RUNNERS: recovered or None,
         contract.WORKER_VERSION: worker_version(),
-        contract.PYNENC_VERSION: version("pynenc"),
+        contract.PYNENC_VERSION: pynenc_version(),
         contract.SAFE_TO_EVICT: "false" if busy else "true",
         contract.DO_NOT_DISRUPT: "true" if busy else "false",
         contract.POD_DELETION_COST: BUSY_DELETION_COST if busy else "0",

@@ -4,7 +4,6 @@ import gc
 import sys
 from collections.abc import Mapping, MutableMapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ from pynenc_worker.drain import Drain
 from pynenc_worker.heartbeat import Heartbeat
 from pynenc_worker.index import InvocationIndex
 from pynenc_worker.logs import configure, log
-from pynenc_worker.metrics import WorkerMetrics, worker_version
+from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.outage import OutageWatch
 from pynenc_worker.packing import Packing
 from pynenc_worker.pod_api import PodApi
@@ -27,6 +26,7 @@ from pynenc_worker.podinfo import PodInfo
 from pynenc_worker.recovery import Recovery
 from pynenc_worker.reporter import Reporter
 from pynenc_worker.runner import DrainableThreadRunner
+from pynenc_worker.versions import pynenc_version, worker_version
 
 # At the end: how long the last report and the last write to the broker are tried.
 LAST_REPORT_SECONDS: Final = 8.0
@@ -46,7 +46,7 @@ def run(environ: MutableMapping[str, str]) -> int:
         lines.refuse_queues(environ)
         chosen = backend.chosen(config)
         app_id = _app_id(environ)
-        log.info("worker %s, pynenc %s, %s on %s", worker_version(), version("pynenc"), config.app, config.backend)
+        log.info("worker %s, pynenc %s, %s on %s", worker_version(), pynenc_version(), config.app, config.backend)
         metrics = WorkerMetrics()
         health.serve(config.metrics_address, config.metrics_port, metrics)
         _set_backend(config, chosen, environ, app_id)
