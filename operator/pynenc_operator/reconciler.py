@@ -29,7 +29,7 @@ from pynenc_operator.podspec import PodBuilder, service_account
 from pynenc_operator.pool import classify
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.resource import parse_spec
-from pynenc_operator.rest import rest_for
+from pynenc_operator.rest import until_next_look
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import Mode, RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -130,11 +130,9 @@ class Reconciler:
             return AGAIN_SECONDS
         if outcome.more:
             return 0.0
-        interval = float(spec.poll_interval_seconds)
         unseen = len(self._pods.of(key)) > len(seen.pods) or self._pods.vanished(key)
-        if not said or unseen or not self._depths.will_tell(key):
-            return interval
-        return max(interval, rest_for(spec, seen, decision, facts, self._now()) or 0.0)
+        told = said and not unseen and self._depths.will_tell(key)
+        return until_next_look(spec, seen, decision, facts, self._now(), told=told)
 
     async def _checked_spec(self, key: Key, runner: Json, memory: _Memory) -> RunnerSpec:
         """Go no further where the definition is older, or lets through what this version's would refuse.

@@ -1,8 +1,10 @@
-"""Whether a runner is at rest: no work in its queue, and nothing that time alone would change soon. Pure.
+"""When a runner is to be looked at again if nothing happens. Pure.
 
-Its pods may be idle or active: what becomes of them and of the queue is told, by the watch and by the backend.
+It is at rest when its queue is empty and nothing but an idle timeout would change what is to be done. Its pods may be
+idle or active: what becomes of them and of the queue is told, by the watch and by the backend.
 """
 
+import math
 from typing import Final
 
 from pynenc_operator.conditions import Facts
@@ -13,6 +15,15 @@ from pynenc_worker.contract import WorkerState
 
 # How often such a runner is looked at whose backend tells of new work at once; the look is only for what it missed.
 REST_SECONDS: Final = 20.0
+_JUST_AFTER_SECONDS: Final = 0.01  # an idle timeout is over when more than it has passed
+
+
+def until_next_look(
+    spec: RunnerSpec, seen: Observation, decision: Decision, facts: Facts, now: float, *, told: bool
+) -> float:
+    """The seconds for which a runner may be left alone; `told`: news of it will come by itself."""
+    interval = min(float(spec.poll_interval_seconds), _until_one_may_leave(spec, seen, now))
+    return max(interval, rest_for(spec, seen, decision, facts, now) or 0.0) if told else interval
 
 
 def rest_for(spec: RunnerSpec, seen: Observation, decision: Decision, facts: Facts, now: float) -> float | None:
@@ -27,7 +38,7 @@ def rest_for(spec: RunnerSpec, seen: Observation, decision: Decision, facts: Fac
         return None
     if not all(_is_settled(pod, seen.template) for pod in seen.pods):
         return None
-    return _until_one_may_leave(spec, seen, now)
+    return min(REST_SECONDS, _until_one_may_leave(spec, seen, now))
 
 
 def _is_settled(pod: WorkerPod, template: str) -> bool:
@@ -38,7 +49,7 @@ def _is_settled(pod: WorkerPod, template: str) -> bool:
 
 
 def _until_one_may_leave(spec: RunnerSpec, seen: Observation, now: float) -> float:
-    """REST_SECONDS, or less where an idle timeout is over sooner; who is not asked to leave after it is kept anyway."""
+    """Seconds until an idle timeout is over, infinite if none will be; who did not leave after it is kept anyway."""
     idle_since = [pod.status.last_update for pod in seen.pods if pod.status and pod.status.state is WorkerState.IDLE]
     left = [since + spec.idle_timeout_seconds - now for since in idle_since]
-    return min([REST_SECONDS, *(seconds for seconds in left if seconds >= 0)])
+    return min((seconds + _JUST_AFTER_SECONDS for seconds in left if seconds >= 0), default=math.inf)

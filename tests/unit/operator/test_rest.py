@@ -1,4 +1,4 @@
-"""When only news can change what is to be done for a runner, and for how long."""
+"""When only news can change what is to be done for a runner and for how long, and when it is looked at again."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from pynenc_operator.conditions import Facts, Problem
 from pynenc_operator.decision import Create, Decision
 from pynenc_operator.model import Failures, Orphans, QueueDepth, Trouble
 from pynenc_operator.reason import Reason
-from pynenc_operator.rest import REST_SECONDS, rest_for
+from pynenc_operator.rest import REST_SECONDS, rest_for, until_next_look
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting
@@ -36,9 +36,34 @@ def test_pods_that_are_always_kept_may_be_idle_for_ever() -> None:
 
 def test_it_rests_until_the_next_idle_timeout_is_over() -> None:
     pods = (active("a"), idle("b", 45), idle("c", 50), idle("d", 61))
-    assert rest_for(SPEC, seen(*pods), Decision(4, STEADY), FACTS, NOW) == 10
+    assert rest_for(SPEC, seen(*pods), Decision(4, STEADY), FACTS, NOW) == pytest.approx(10, abs=0.02)
     assert rest_for(SPEC, seen(active("a"), idle("b", 1)), Decision(2, STEADY), FACTS, NOW) == REST_SECONDS
-    assert rest_for(SPEC, seen(idle("b", 60)), Decision(1, STEADY), FACTS, NOW) == 0  # over in an instant
+
+
+def test_the_look_after_an_idle_timeout_finds_it_over() -> None:
+    """At the instant itself it is not: such looks would follow each other without a pause."""
+    for worker in (idle("b", 60), idle("b", 59.9)):
+        pause = rest_for(SPEC, seen(worker), Decision(1, STEADY), FACTS, NOW)
+        assert worker.status
+        assert pause
+        assert worker.status.is_idle(NOW + pause, SPEC.idle_timeout_seconds)
+
+
+def test_an_idle_timeout_that_is_over_before_the_interval_is_not_waited_for_longer() -> None:
+    at_work = replace(seen(active("a"), idle("b", 59.7)), depth=QueueDepth(1, 1))
+    for told in (True, False):
+        pause = until_next_look(SPEC, at_work, Decision(2, STEADY), FACTS, NOW, told=told)
+        assert pause == pytest.approx(0.3, abs=0.02), told
+
+
+def test_the_interval_is_kept_but_at_rest_where_news_comes_by_itself() -> None:
+    pods = seen(active("a"), idle("b", 1))
+    queued = replace(pods, depth=QueueDepth(1, 1))
+    for interval in (3, 30):
+        spec = replace(SPEC, poll_interval_seconds=interval)
+        assert until_next_look(spec, pods, Decision(2, STEADY), FACTS, NOW, told=True) == max(20, interval)
+        assert until_next_look(spec, pods, Decision(2, STEADY), FACTS, NOW, told=False) == interval
+        assert until_next_look(spec, queued, Decision(2, STEADY), FACTS, NOW, told=True) == interval
 
 
 @pytest.mark.parametrize(
