@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 # Runners looked at at a time. A look may wait: for a count to its deadline, half a second for a recount.
 WORKERS: Final = 64
 LISTED_SECONDS: Final = 10.0  # for which looks wait until all pods are known; then each runner's are listed
-DEBOUNCE_SECONDS: Final = 0.2  # events come in bursts: the first is looked at at once, the others together
+DEBOUNCE_SECONDS: Final = 0.1  # events come in bursts: the first is looked at at once, the others together
 STALLED_SECONDS: Final = 60.0  # a runner that has been due so long: the loop does not get on
 ELECTION_STALLED_SECONDS: Final = 30.0
 STAND_BY_SECONDS: Final = 2.0  # after a failure, so that another replica may try
