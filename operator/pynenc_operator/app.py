@@ -13,10 +13,10 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from pynenc_operator import config as settings
-from pynenc_operator import labels, looplag
+from pynenc_operator import labels, looplag, runnermetrics
 from pynenc_operator.access import Access
 from pynenc_operator.backends import Backend
 from pynenc_operator.broker import BackendSource
@@ -37,7 +37,6 @@ from pynenc_operator.podwatch import PodWatch
 from pynenc_operator.queuedepth import QueueDepths
 from pynenc_operator.reconciler import Reconciler
 from pynenc_operator.resync import Resync
-from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_operator.specfields import SpecInvalid
 from pynenc_operator.watchtrace import WatchTrace
@@ -69,7 +68,6 @@ class App:
         )
         self._queue: WorkQueue[Key] | None = None  # while leading
         self._table = RunnerTable()
-        metrics.registry.register(RunnerMetrics(lambda: self._table))
 
     async def run(self) -> None:
         """Lead whenever this replica may, until cancelled."""
@@ -88,6 +86,10 @@ class App:
             election.cancel()
             await asyncio.gather(election, return_exceptions=True)
             await self._leader.release()
+
+    def rendered_metrics(self) -> bytes:
+        """All metrics, in Prometheus' text format; from any thread."""
+        return generate_latest(self._metrics.registry) + runnermetrics.page(self._table).encode()
 
     def unhealthy(self) -> str | None:
         """What does not get on here, for /healthz."""
@@ -130,11 +132,7 @@ class App:
         source = BackendSource(
             allow_local=self._config.allow_local_backends, on_poll=self._metrics.polled, on_arrival=arrived
         )
-        depths = QueueDepths(
-            source,
-            Credentials(kube, sqlite_dir=self._config.sqlite_dir),
-            self._clock.now,
-        )
+        depths = QueueDepths(source, Credentials(kube, sqlite_dir=self._config.sqlite_dir), self._clock.now)
         pods, runners = PodCache(), RunnerCache()
 
         async def look(key: Key) -> float | None:
@@ -230,7 +228,7 @@ async def run(config: OperatorConfig) -> None:
     metrics = OperatorMetrics(REGISTRY)
     connection = await Connection.open(clock, metrics.requested, relaxed_x509=config.relaxed_x509)
     app = App(config, connection, metrics, clock)
-    health = HealthServer(REGISTRY, healthy=app.unhealthy, ready=app.not_ready)
+    health = HealthServer(app.rendered_metrics, healthy=app.unhealthy, ready=app.not_ready)
     port = await health.start(config.address, config.port)
     log.info("started as %s, metrics on port %d", config.identity, port)
     running = asyncio.create_task(app.run())

@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 # What is wrong, or None. Asked at each probe.
 type Check = Callable[[], str | None]
@@ -22,8 +21,9 @@ _UNHEALTHY: Final = 503
 class HealthServer:
     """Serves probes and metrics until it is stopped."""
 
-    def __init__(self, registry: CollectorRegistry, *, healthy: Check, ready: Check) -> None:
-        self._registry = registry
+    def __init__(self, render: Callable[[], bytes], *, healthy: Check, ready: Check) -> None:
+        """`render` makes the page of metrics, in Prometheus' text format; it is called in a thread."""
+        self._render = render
         routes = web.Application()
         routes.router.add_get("/healthz", _probe(healthy))
         routes.router.add_get("/readyz", _probe(ready))
@@ -43,8 +43,8 @@ class HealthServer:
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        # In a thread: 1,000 runners take seconds to render, and the Lease has to be renewed meanwhile.
-        body = await asyncio.to_thread(generate_latest, self._registry)
+        # In a thread: many runners take a while to render, and others must be looked at meanwhile.
+        body = await asyncio.to_thread(self._render)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -3,17 +3,16 @@
 So they are never stale, and gone when the runner is. Nothing here asks anybody anything.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
-from pynenc_operator.families import DRAIN_SECONDS, OF_RUNNER, POD_SECONDS, Distribution, Family, Kind
+from pynenc_operator.families import DRAIN_SECONDS, OF_RUNNER, POD_SECONDS, Family, Kind
 from pynenc_operator.pool import Pool
 from pynenc_operator.runnerrecord import Look, RunnerRecord
 from pynenc_operator.runnerspec import Mode
 from pynenc_operator.runnertable import RunnerTable
+from pynenc_operator.textformat import TextPage, labels_text
 from pynenc_worker.contract import WorkerState
 
 # A pod is in one of them; active, idle, draining and drained are worker-states.
@@ -124,40 +123,22 @@ FAMILIES: Final = (*GAUGES, *COUNTERS, *(family for _, family in HISTOGRAMS))
 type Sample = tuple[str, tuple[str, ...], float]
 
 
-class RunnerMetrics(Collector):
-    """Renders the table that is now the operator's."""
-
-    def __init__(self, table: Callable[[], RunnerTable]) -> None:
-        self._table = table
-
-    def describe(self) -> Iterable[Metric]:
-        """What there can be; asked for at registration, to find two of one name."""
-        return [_empty(family) for family in FAMILIES]
-
-    def collect(self) -> Iterable[Metric]:
-        """Render the table as it is now."""
-        gauges = {
-            family.name: GaugeMetricFamily(family.full_name, family.text, labels=family.labels) for family in GAUGES
-        }
-        counters = {f.name: CounterMetricFamily(f.full_name, f.text, labels=f.labels) for f in COUNTERS}
-        histograms = {f: HistogramMetricFamily(f.full_name, f.text, labels=f.labels) for _, f in HISTOGRAMS}
-        namespaces: dict[str, int] = {}
-        for key, record in self._table().items():
-            namespaces[key.namespace] = namespaces.get(key.namespace, 0) + 1
-            for name, labels, value in _gauges(record):
-                gauges[name].add_metric((*key, *labels), value)
-            for (name, *values), count in list(record.counts.items()):
-                counters[name].add_metric((*key, *values), count)
-            for source, family in HISTOGRAMS:
-                seen: Distribution = getattr(record, source)
-                histograms[family].add_metric(key, seen.cumulative(), seen.total)
-        for namespace, number in namespaces.items():
-            gauges["runners"].add_metric((namespace,), number)
-        return (*gauges.values(), *counters.values(), *histograms.values())
-
-
-def _empty(family: Family) -> Metric:
-    return Metric(family.full_name, family.text, str(family.kind))
+def page(table: RunnerTable) -> str:
+    """The table as it is now, in Prometheus' text format; for any thread."""
+    text = TextPage(FAMILIES)
+    namespaces: Counter[str] = Counter()
+    for key, record in table.items():
+        namespaces[key.namespace] += 1
+        owner = labels_text(OF_RUNNER, key)
+        for name, labels, value in _gauges(record):
+            text.add(name, owner, labels, value)
+        for (name, *values), count in list(record.counts.items()):
+            text.add(name, owner, tuple(values), count)
+        for source, family in HISTOGRAMS:
+            text.add_distribution(family.name, owner, getattr(record, source))
+    for namespace, number in namespaces.items():
+        text.add("runners", "", (namespace,), number)
+    return text.text()
 
 
 def _gauges(record: RunnerRecord) -> Iterator[Sample]:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
+from pynenc_operator import metrics
 from pynenc_operator.actuator import Outcome
 from pynenc_operator.conditions import Facts, Report
 from pynenc_operator.decision import Create, Decision
@@ -12,7 +12,7 @@ from pynenc_operator.kube import Forbidden
 from pynenc_operator.model import Key, QueueDepth, WorkerPod
 from pynenc_operator.pool import classify
 from pynenc_operator.reason import Reason
-from pynenc_operator.runnermetrics import FAMILIES, POD_STATES, RunnerMetrics
+from pynenc_operator.runnermetrics import FAMILIES, POD_STATES, page
 from pynenc_operator.runnerrecord import Look
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_operator.runnertable import RunnerTable
@@ -25,7 +25,7 @@ RUNNER: dict[str, Any] = {
 }
 SPEC = RunnerSpec(max_threads=2)
 UP = Decision(desired=1, reason=Reason.QUEUE_DEPTH, create=Create(1, Reason.QUEUE_DEPTH))
-OF_RUNNER = 'runner="reports",runner_namespace="shop"'
+OF_RUNNER = 'runner_namespace="shop",runner="reports"'
 
 
 def look(
@@ -51,12 +51,6 @@ def look(
     table.looked(key, Look(report, [{"type": "Ready", "status": "True"}], pods, age, invocations), NOW)
 
 
-def exposed(table: RunnerTable) -> str:
-    registry = CollectorRegistry()
-    registry.register(RunnerMetrics(lambda: table))
-    return generate_latest(registry).decode()
-
-
 def test_each_pod_is_in_one_state() -> None:
     table = RunnerTable()
     pods = (
@@ -71,7 +65,7 @@ def test_each_pod_is_in_one_state() -> None:
         active("i", ended=True),
     )
     look(table, *pods)
-    text = exposed(table)
+    text = page(table)
     for state in POD_STATES:
         assert f'pynenc_operator_runner_pods{{{OF_RUNNER},state="{state}"}} 1.0' in text
     assert f'pynenc_operator_runner_slots{{{OF_RUNNER},state="free"}} 6.0' in text
@@ -82,15 +76,15 @@ def test_a_runners_state_is_what_the_latest_look_has_seen() -> None:
     table = RunnerTable()
     look(table, depth=1)
     look(table, idle("a", ready=True))
-    text = exposed(table)
+    text = page(table)
     for line in (
         f"queue_depth{{{OF_RUNNER}}} 7.0",
         f"queue_oldest_age_seconds{{{OF_RUNNER}}} 3.0",
         f"runner_desired_pods{{{OF_RUNNER}}} 1.0",
         f"runner_ready_pods{{{OF_RUNNER}}} 1.0",
         f"runner_max_pods{{{OF_RUNNER}}} 10.0",
-        f'runner_condition{{{OF_RUNNER},status="True",type="Ready"}} 1.0',
-        f'runner_info{{app="reports.tasks",app_id="reports",backend="redis",mode="Auto",{OF_RUNNER}}} 1.0',
+        f'runner_condition{{{OF_RUNNER},type="Ready",status="True"}} 1.0',
+        f'runner_info{{{OF_RUNNER},app="reports.tasks",app_id="reports",backend="redis",mode="Auto"}} 1.0',
         f"broker_up{{{OF_RUNNER}}} 1.0",
         f"pods_created_total{{{OF_RUNNER}}} 2.0",
         'runners{runner_namespace="shop"} 1.0',
@@ -101,15 +95,15 @@ def test_a_runners_state_is_what_the_latest_look_has_seen() -> None:
 def test_a_pin_is_a_sample_while_there_is_one() -> None:
     table = RunnerTable()
     look(table)
-    assert "pynenc_operator_runner_pinned_pods{" not in exposed(table)
+    assert "pynenc_operator_runner_pinned_pods{" not in page(table)
     look(table, spec=RunnerSpec(pin=0))
-    assert f"pynenc_operator_runner_pinned_pods{{{OF_RUNNER}}} 0.0" in exposed(table)
+    assert f"pynenc_operator_runner_pinned_pods{{{OF_RUNNER}}} 0.0" in page(table)
 
 
 def test_an_unknown_depth_is_no_sample_and_not_zero() -> None:
     table = RunnerTable()
     look(table, depth=None)
-    text = exposed(table)
+    text = page(table)
     assert "pynenc_operator_queue_depth{" not in text
     assert "pynenc_operator_queue_oldest_age_seconds{" not in text
     assert f"pynenc_operator_broker_up{{{OF_RUNNER}}} 0.0" in text
@@ -118,11 +112,11 @@ def test_an_unknown_depth_is_no_sample_and_not_zero() -> None:
 def test_invocations_are_told_by_status_and_not_at_all_where_they_are_unknown() -> None:
     table = RunnerTable()
     look(table, invocations={"running": 3, "failed": 0})
-    text = exposed(table)
+    text = page(table)
     for status, count in (("running", 3), ("failed", 0)):
         assert f'\npynenc_operator_invocations{{{OF_RUNNER},status="{status}"}} {count}.0' in text
     look(table)
-    assert "pynenc_operator_invocations{" not in exposed(table)
+    assert "pynenc_operator_invocations{" not in page(table)
 
 
 def test_a_refused_pod_counts_by_who_refused_it() -> None:
@@ -132,27 +126,66 @@ def test_a_refused_pod_counts_by_who_refused_it() -> None:
         refusal = Forbidden(message, verb="create", resource="pods")
         table.acted(REPORTS, UP, Outcome(refusal=refusal), NOW)
     look(table)
-    text = exposed(table)
+    text = page(table)
     for reason in ("Quota", "Admission"):
-        assert f'pynenc_operator_pod_start_failures_total{{reason="{reason}",{OF_RUNNER}}} 1.0' in text
+        assert f'pynenc_operator_pod_start_failures_total{{{OF_RUNNER},reason="{reason}"}} 1.0' in text
 
 
 def test_a_thousand_runners_that_came_and_went_leave_no_series() -> None:
     table = RunnerTable()
-    registry = CollectorRegistry()
-    registry.register(RunnerMetrics(lambda: table))
     keys = [Key(f"ns-{number % 10}", f"runner-{number}") for number in range(1000)]
     for key in keys:
         look(table, idle("a"), active("b"), key=key, invocations={"running": 1})
-    assert sum(len(family.samples) for family in registry.collect()) > 50 * len(keys)
+    assert len(series(table)) > 50 * len(keys)
     for key in keys:
         table.forget(key)
-    assert [family.name for family in registry.collect() if family.samples] == []
+    assert series(table) == []
 
 
-def test_there_is_nothing_but_what_is_described() -> None:
-    registry = CollectorRegistry()
+def test_prometheus_reads_of_each_family_what_it_was_described_as() -> None:
     table = RunnerTable()
-    registry.register(RunnerMetrics(lambda: table))
-    assert [family.name for family in registry.collect()] == [family.full_name for family in FAMILIES]
-    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+    look(table, idle("a"), invocations={"running": 1}, spec=RunnerSpec(pin=1))
+    [(_, record)] = table.items()
+    record.counts["broker_errors", "Unreachable"] += 1
+    read = list(text_string_to_metric_families(page(table)))
+    assert [(found.name, found.type, found.documentation) for found in read] == [
+        (family.full_name, family.kind, family.text) for family in FAMILIES
+    ]
+    for found, family in zip(read, FAMILIES, strict=True):
+        assert found.samples, family.name
+        for sample in found.samples:
+            assert set(sample.labels) - {"le"} == set(family.labels), sample
+
+
+def test_a_histogram_counts_up_to_each_bound() -> None:
+    table = RunnerTable()
+    look(table)
+    [(_, record)] = table.items()
+    for seconds in (0.7, 0.9, 4.0, 1000.0):
+        record.pod_start.observe(seconds)
+    name = "pynenc_operator_pod_start_duration_seconds"
+    text = page(table)
+    for bound, count in (("0.5", 0), ("1.0", 2), ("2.0", 2), ("5.0", 3), ("600.0", 3), ("+Inf", 4)):
+        assert f'\n{name}_bucket{{{OF_RUNNER},le="{bound}"}} {count}.0\n' in text
+    assert f"\n{name}_count{{{OF_RUNNER}}} 4.0\n" in text
+    assert f"\n{name}_sum{{{OF_RUNNER}}} 1005.6\n" in text
+
+
+def test_a_label_may_be_any_text() -> None:
+    table = RunnerTable()
+    odd = 'a "quoted"\nline \\ with é and }'
+    table.begins(REPORTS, {"spec": {**RUNNER["spec"], "app": odd}}, NOW)
+    report = Report(REPORTS, 1, SPEC, classify(SPEC, seen(), NOW), UP, None, Facts())
+    table.looked(REPORTS, Look(report, [], ()), NOW)
+    read = {found.name: found for found in text_string_to_metric_families(page(table))}
+    [sample] = read["pynenc_operator_runner_info"].samples
+    assert sample.labels["app"] == odd
+
+
+def test_no_two_metrics_have_one_name() -> None:
+    names = [family.full_name for family in (*FAMILIES, *metrics.FAMILIES.values())]
+    assert len(set(names)) == len(names)
+
+
+def series(table: RunnerTable) -> list[str]:
+    return [line for line in page(table).splitlines() if not line.startswith("#")]

@@ -8,13 +8,12 @@ It prints the ports of the operator's /metrics and the worker's, and serves unti
 import asyncio
 import time
 
-from prometheus_client import REGISTRY, start_http_server
+from prometheus_client import REGISTRY, generate_latest, start_http_server
 
-from pynenc_operator import looplag
+from pynenc_operator import looplag, runnermetrics
 from pynenc_operator.health import HealthServer
 from pynenc_operator.kube import Conflict
 from pynenc_operator.metrics import OperatorMetrics
-from pynenc_operator.runnermetrics import RunnerMetrics
 from pynenc_operator.runnertable import RunnerTable
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.exposition import Exposition
@@ -56,10 +55,13 @@ def work(metrics: WorkerMetrics) -> None:
 async def serve() -> None:
     """Serve both, and go on looking."""
     table, operator, worker = RunnerTable(), OperatorMetrics(REGISTRY), WorkerMetrics()
-    REGISTRY.register(RunnerMetrics(lambda: table))
     operator.leader.set(1)
     operator.queued.set(3)
-    health = HealthServer(REGISTRY, healthy=lambda: None, ready=lambda: None)
+
+    def render() -> bytes:
+        return generate_latest(REGISTRY) + runnermetrics.page(table).encode()
+
+    health = HealthServer(render, healthy=lambda: None, ready=lambda: None)
     port = await health.start("127.0.0.1", 0)
     server, _ = start_http_server(0, "127.0.0.1", Exposition(worker).registry)
     print(port, server.server_port, flush=True)
