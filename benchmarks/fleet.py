@@ -1,7 +1,9 @@
 """Many runners on one Redis, their workers reporting all the time: how late each is looked at, and what that costs."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +24,7 @@ from tests.e2e.release import OPERATOR
 WHAT = (
     "A thousand runners on one Redis with ten workers each (kwok), of which fifty a second report; looks' delay, cost."
 )
+SCRAPE = "a scrape takes, at most"
 OURS, RESTING, ALL, PEER = "ours, reports", "ours, no reports", "ours, all windows", TUNED.name
 NODES = 10
 REPORTS = 50.0  # a second
@@ -29,6 +32,7 @@ NOBODY = "nobody=watched"  # the pods' history would cost more than what is meas
 MADE_WITHIN = 1500.0
 LOOKS = "pynenc_operator_reconciles_total"
 READS = 10.0  # a second: looks that are due in the same tenth share one
+SCRAPE_INTERVAL = 15.0  # seconds: somebody's Prometheus, whom rendering has to serve beside everything else
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def measure(run: Run) -> None:
     """Ours, then the peer: two fleets at a time would be more than the machine."""
     size = SHORT if run.short else WHOLE
     run.results.settings |= {"runners": size.runners, "pods": size.all_pods, "reports a second": REPORTS}
-    run.results.settings |= {"nodes": NODES, "keda": keda.SETTINGS}
+    run.results.settings |= {"nodes": NODES, "keda": keda.SETTINGS, "scraped every": SCRAPE_INTERVAL}
     run.results.remarks.append(f"{PEER} has as many ScaledObjects over Deployments without pods: it looks at none.")
     with kwok.nodes(NODES, 2 * size.all_pods // NODES), pools() as make:
         by_us(run, make, size)
@@ -109,11 +113,12 @@ class Fleet:
         if rate:
             load = partial(self._workers.report, rate=rate)
         before, counts = metrics(), reads(self._pool)
-        [(_, found)] = idle.watch((self._side,), seconds, load)
+        with scraped(partial(page, address(), OPERATORS_PORT)) as took:
+            [(_, found)] = idle.watch((self._side,), seconds, load)
         after, counts = metrics(), reads(self._pool) - counts
         looks = scrape.total(after, LOOKS) - scrape.total(before, LOOKS)
         rates = {"looks a second": round(looks / seconds, 1), "redis reads": round(counts / seconds, 1)}
-        return {**found, **delays(before, after), **rates}
+        return {**found, **delays(before, after), **rates, SCRAPE: longest(took)}
 
     def end(self) -> None:
         """Delete all of it: the pods at once, where the garbage collector would take each by itself."""
@@ -133,11 +138,39 @@ def by_keda(run: Run, make: Pools, peer: keda.Keda, size: Size) -> None:
     idle.more_scaled_objects(side, range(size.runners), TUNED)
     idle.until_at_rest(run, side)
     for number in range(size.tries):
-        [(_, found)] = idle.watch((side,), size.seconds)
+        with scraped(peer.metrics) as took:
+            [(_, found)] = idle.watch((side,), size.seconds)
+        found[SCRAPE] = longest(took)
         late = [each.value for each in scrape.samples(peer.metrics(), "keda_internal_scale_loop_latency_seconds")]
         found["tick lag p99"] = round(quantile(late, 0.99), 3) if late else None
         run.results.add(PEER, number=number, **found)
         run.say(f"{PEER}: {found}")
+
+
+@contextmanager
+def scraped(ask: Callable[[], str]) -> Iterator[list[float]]:
+    """Have the metrics asked for now and then; the seconds that each answer took."""
+    took: list[float] = []
+    over = threading.Event()
+
+    def scrape_on() -> None:
+        while not over.wait(SCRAPE_INTERVAL):
+            began = time.monotonic()
+            ask()
+            took.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=scrape_on, daemon=True)
+    thread.start()
+    try:
+        yield took
+    finally:
+        over.set()
+        thread.join()
+
+
+def longest(seconds: list[float]) -> float | None:
+    """Of some."""
+    return round(max(seconds), 3) if seconds else None
 
 
 def pods_in(pool: Pool) -> int:
@@ -148,8 +181,14 @@ def pods_in(pool: Pool) -> int:
 
 def metrics() -> str:
     """The operator's page."""
+    return page(address(), OPERATORS_PORT)
+
+
+def address() -> str:
+    """The operator's, within the cluster."""
     [pod] = OPERATOR.pods().values()
-    return page(pod["status"]["podIP"], OPERATORS_PORT)
+    found: str = pod["status"]["podIP"]
+    return found
 
 
 def known_workers() -> int:
@@ -197,5 +236,5 @@ def goals(results: Results) -> list[Goal]:
 
 def ratios(results: Results) -> Json:
     """KEDA's over ours, medians."""
-    values = ("cores", "resident", "redis commands", "requests")
+    values = ("cores", "resident", "redis commands", "requests", SCRAPE)
     return {value: results.ratio(value, PEER, RESTING) for value in values}
