@@ -37,6 +37,7 @@ PANELS = {
         "tick lag p99": "tick lag, 99 %, s",
         "event to decision p99": "event to decision, 99 %, s",
         "redis reads": "reads of Redis a second",
+        "a scrape takes, at most": "longest scrape, s",
     },
     "growth": {
         "seconds": "first to last pod made, s",
