@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.cluster.half_cluster import HalfCluster
 
 WITHIN = 90.0  # seconds for a step of the operator, on a loaded machine
@@ -79,9 +81,10 @@ class Operator:
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample; None if there is none."""
-        shown = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
-        found = re.search(rf"^pynenc_operator_{re.escape(f'{name}{{{shown}}}')} (\S+)$", self.scrape(), re.MULTILINE)
-        return float(found[1]) if found else None
+        begins = f"pynenc_operator_{name}{{", f"pynenc_operator_{name} "
+        lines = "".join(f"{line}\n" for line in self.scrape().splitlines() if line.startswith(begins))
+        samples = (sample for family in text_string_to_metric_families(lines) for sample in family.samples)
+        return next((float(sample.value) for sample in samples if sample.labels == labels), None)
 
     def log(self) -> str:
         """What it has written so far."""
