@@ -117,8 +117,9 @@ def not_needed(
 def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
     """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended and owning nothing."""
     for pod in pool.draining:
-        if pod.drained:
-            yield Delete(pod, _reason_of_end(spec, pod), EMPTY_POD_GRACE_SECONDS)
+        if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
+            late = pod.handed_back(spec.drain_timeout_seconds)
+            yield Delete(pod, Reason.DRAIN_TIMEOUT if late else Reason.DRAINED, EMPTY_POD_GRACE_SECONDS)
     for pod in pool.silent:
         # Before its first report it takes nothing; and where SIGTERM came too early for Python, only SIGKILL ends it.
         yield Delete(pod, Reason.SILENT, None if pod.status else EMPTY_POD_GRACE_SECONDS)
@@ -129,11 +130,4 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
         if pod.failed and recent and kept < spec.failed_pods_history_limit:
             kept += 1
         else:
-            yield Delete(pod, _reason_of_end(spec, pod), EMPTY_POD_GRACE_SECONDS)
-
-
-def _reason_of_end(spec: RunnerSpec, pod: WorkerPod) -> Reason:
-    """Why a pod goes that has drained or ended; who has drained ends by itself, which may be seen first."""
-    if not pod.drained:
-        return Reason.ENDED
-    return Reason.DRAIN_TIMEOUT if pod.handed_back(spec.drain_timeout_seconds) else Reason.DRAINED
+            yield Delete(pod, Reason.ENDED, EMPTY_POD_GRACE_SECONDS)

@@ -27,8 +27,6 @@ from pynenc_worker.versions import pynenc_version, worker_version
 LOOK_SECONDS: Final = 0.1
 FIRST_RETRY_SECONDS: Final = 0.5
 LONGEST_RETRY_SECONDS: Final = 5.0
-# For so long after it has drained as it was asked to, the request may be taken back; then it leaves by itself.
-STAYS_DRAINED_SECONDS: Final = 0.25
 # Nobody can see what such a worker does, and nobody can ask it to leave: it leaves by itself.
 REFUSED_FOR_SECONDS: Final = 600.0
 BUSY_DELETION_COST: Final = "1000"
@@ -113,15 +111,6 @@ class Reporter(threading.Thread):
         recovered = self._recovery.answer()
         if self._is_news(report, recovered) and now >= self._retry_at:
             self._tell(report, recovered)
-        self._leave_when_drained(now)
-
-    def _leave_when_drained(self, now: float) -> None:
-        """End once it is known that all is done as asked: a kubelet may take seconds to come to a pod's deletion."""
-        told = self._told[0] if self._told else None
-        if told is None or told.state is not WorkerState.DRAINED or self._drain.stopping:
-            return
-        if told.drain_answer == self._drain.request_id and now - told.since >= STAYS_DRAINED_SECONDS:
-            self._drain.stop("it has drained as it was asked to")
 
     def _take_requests(self, recovery: Recovery) -> None:
         try:

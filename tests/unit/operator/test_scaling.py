@@ -228,8 +228,6 @@ def test_a_drain_that_ended_at_its_timeout_says_so() -> None:
         late = reporting("a", WorkerState.DRAINED, for_seconds=last_report, drain_request=asked, drain_answer=asked)
         [delete] = decide(spec, seen(late), NOW).deletes
         assert delete.reason is reason
-        [delete] = decide(spec, seen(replace(late, ended=True)), NOW).deletes
-        assert delete.reason is reason  # it ends by itself, and that may be seen first
 
 
 def test_only_what_stood_at_both_counts_is_unmet_where_the_queue_shows_its_entries() -> None:

@@ -11,7 +11,6 @@ from pynenc_worker.activity import Activity, Observation, Report
 from pynenc_worker.contract import WorkerState
 from pynenc_worker.drain import Drain
 from pynenc_worker.packing import Packing
-from pynenc_worker.reporter import STAYS_DRAINED_SECONDS
 from pynenc_worker.worker import LAST_REPORT_SECONDS
 from tests.unit.simulation.apiserver import ApiServer
 from tests.unit.simulation.recoverer import Recoverer
@@ -25,7 +24,6 @@ AFTER_THREAD: Final[Range] = (0.0, 0.05)
 # Between two looks at a queue whose work it leaves to others.
 LOOP: Final[Range] = (0.1, 0.12)
 LONGEST_LOOK_SECONDS: Final = 0.2  # from one look of the reporter to the next
-STAYS_DRAINED: Final[Range] = (STAYS_DRAINED_SECONDS, STAYS_DRAINED_SECONDS + 2 * LONGEST_LOOK_SECONDS)
 
 
 class Worker:
@@ -132,14 +130,7 @@ class Worker:
         self.look()
         if first:
             self._seek(self._run.timing.pickup)
-        if report.state is WorkerState.DRAINED and report.drain_answer:
-            self._run.after(STAYS_DRAINED, self._leave_if_still_drained, report)
         self._finish_if_over()
-
-    def _leave_if_still_drained(self, report: Report) -> None:
-        if self._told is report and report.drain_answer == self.drain.request_id and not self._over:
-            self.drain.stop("it has drained")
-            self._finish_if_over()
 
     # Requests.
 

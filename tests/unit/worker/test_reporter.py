@@ -170,45 +170,6 @@ def test_the_drain_request_is_followed_both_ways(scene: Scene) -> None:
     scene.look()
     assert scene.api.states() == ["idle", "drained", "idle"]
     assert [one[contract.DRAIN_ANSWER] for one in scene.api.written] == [None, "d1", None]
-    scene.look(after=10)
-    assert not scene.drain.stopping
-
-
-def test_once_it_has_drained_as_asked_it_leaves_by_itself(scene: Scene) -> None:
-    scene.look()
-    scene.ask(f'{contract.DRAIN_REQUEST}="d1"')
-    scene.look()
-    assert not scene.drain.stopping  # the request may be taken back
-    for _ in range(3):
-        scene.look()
-    assert scene.drain.stopping
-    assert scene.api.states() == ["idle", "drained"]
-
-
-def test_it_does_not_leave_before_it_is_known_that_it_has_drained(scene: Scene) -> None:
-    scene.look()
-    scene.ask(f'{contract.DRAIN_REQUEST}="d1"')
-    scene.api.error = ApiUnreachableError("TimeoutError")
-    for _ in range(100):
-        scene.look()
-    assert not scene.drain.stopping
-    scene.api.error = None
-    scene.look(after=10)
-    assert scene.drain.stopping
-
-
-def test_a_request_that_came_after_the_answer_is_answered_before_it_leaves(scene: Scene) -> None:
-    scene.look()
-    scene.ask(f'{contract.DRAIN_REQUEST}="d1"')
-    scene.look()
-    scene.ask(f'{contract.DRAIN_REQUEST}="d2"')
-    scene.api.error = ApiUnreachableError("TimeoutError")
-    scene.look(after=10)
-    assert not scene.drain.stopping
-    scene.api.error = None
-    scene.look(after=10)
-    assert scene.drain.stopping
-    assert [one[contract.DRAIN_ANSWER] for one in scene.api.written] == [None, "d1", "d2"]
 
 
 def test_recovered_runners_are_told_at_once_and_forgotten_by_the_way(scene: Scene) -> None:
