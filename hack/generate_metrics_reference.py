@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from hack.generated import ROOT, main
 from pynenc_operator import metrics, runnermetrics
 from pynenc_operator.backends import BrokerErrorKind
-from pynenc_operator.families import Family, Kind
+from pynenc_operator.families import Family
 from pynenc_operator.questions import STATUSES
 from pynenc_operator.reason import Reason
 from pynenc_operator.runnerrecord import DRAIN_RESULTS, START_FAILURES
@@ -86,9 +86,8 @@ def table(title: str, rows: Iterable[tuple[str, str, Iterable[str], str]]) -> st
 
 def row(family: Family) -> tuple[str, str, tuple[str, ...], str]:
     """A metric of the operator. Labels of the runner go without saying in its own tables."""
-    name = family.full_name + ("_total" if family.kind is Kind.COUNTER else "")
     labels = family.labels[2:] if family.labels[:2] == ("runner_namespace", "runner") else family.labels
-    return name, str(family.kind), labels, family.text
+    return family.sample_name, str(family.kind), labels, family.text
 
 
 def worker_rows() -> Iterable[tuple[str, str, tuple[str, ...], str]]:

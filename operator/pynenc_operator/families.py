@@ -45,6 +45,11 @@ class Family:
         """As Prometheus' client takes it."""
         return PREFIX + self.name
 
+    @property
+    def sample_name(self) -> str:
+        """As its samples are called; those of a histogram have a suffix each."""
+        return f"{self.full_name}_total" if self.kind is Kind.COUNTER else self.full_name
+
 
 @dataclass(slots=True)
 class Distribution:

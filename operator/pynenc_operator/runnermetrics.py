@@ -137,7 +137,7 @@ def page(table: RunnerTable) -> str:
         for source, family in HISTOGRAMS:
             text.add_distribution(family.name, owner, getattr(record, source))
     for namespace, number in namespaces.items():
-        text.add("runners", "", (namespace,), number)
+        text.add("runners", labels_text(OF_RUNNER[:1], [namespace]), (), number)
     return text.text()
 
 

@@ -10,8 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
+from benchmarks.scrape import samples
 from tests.cluster.half_cluster import HalfCluster
 
 WITHIN = 90.0  # seconds for a step of the operator, on a loaded machine
@@ -81,10 +80,8 @@ class Operator:
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample; None if there is none."""
-        begins = f"pynenc_operator_{name}{{", f"pynenc_operator_{name} "
-        lines = "".join(f"{line}\n" for line in self.scrape().splitlines() if line.startswith(begins))
-        samples = (sample for family in text_string_to_metric_families(lines) for sample in family.samples)
-        return next((float(sample.value) for sample in samples if sample.labels == labels), None)
+        found = samples(self.scrape(), f"pynenc_operator_{name}")
+        return next((float(sample.value) for sample in found if sample.labels == labels), None)
 
     def log(self) -> str:
         """What it has written so far."""
