@@ -22,23 +22,23 @@ def until_next_look(
     spec: RunnerSpec, seen: Observation, decision: Decision, facts: Facts, now: float, *, told: bool
 ) -> float:
     """The seconds for which a runner may be left alone; `told`: news of it will come by itself."""
-    interval = min(float(spec.poll_interval_seconds), _until_one_may_leave(spec, seen, now))
-    return max(interval, rest_for(spec, seen, decision, facts, now) or 0.0) if told else interval
+    interval = float(spec.poll_interval_seconds)
+    if told and is_at_rest(seen, decision, facts):
+        interval = max(interval, REST_SECONDS)
+    return min(interval, _until_one_may_leave(spec, seen, now))
 
 
-def rest_for(spec: RunnerSpec, seen: Observation, decision: Decision, facts: Facts, now: float) -> float | None:
-    """Seconds for which only news can change what is to be done for a runner; None where it is not at rest."""
+def is_at_rest(seen: Observation, decision: Decision, facts: Facts) -> bool:
+    """Whether nothing but news and an idle timeout can change what is to be done for a runner."""
     if seen.vanished or seen.depth is None or seen.depth.peak or seen.depth.count:
-        return None
+        return False
     if decision.acts or decision.desired != len(seen.pods) or not facts.template_valid:
-        return None
+        return False
     since = (seen.failures, seen.orphans, seen.broker_down_since, seen.not_consumed_since, seen.hang_suspected_at)
     problems = (facts.broker, facts.template, facts.name_taken, seen.recovery_since)
     if seen.creation_held or seen.quota_full or any(one is not None for one in (*since, *problems)):
-        return None
-    if not all(_is_settled(pod, seen.template) for pod in seen.pods):
-        return None
-    return min(REST_SECONDS, _until_one_may_leave(spec, seen, now))
+        return False
+    return all(_is_settled(pod, seen.template) for pod in seen.pods)
 
 
 def _is_settled(pod: WorkerPod, template: str) -> bool:

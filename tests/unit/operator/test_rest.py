@@ -9,7 +9,7 @@ from pynenc_operator.conditions import Facts, Problem
 from pynenc_operator.decision import Create, Decision
 from pynenc_operator.model import Failures, Orphans, QueueDepth, Trouble
 from pynenc_operator.reason import Reason
-from pynenc_operator.rest import REST_SECONDS, rest_for, until_next_look
+from pynenc_operator.rest import REST_SECONDS, is_at_rest, until_next_look
 from pynenc_operator.runnerspec import RunnerSpec
 from pynenc_worker.contract import WorkerState
 from tests.unit.operator.builders import NOW, active, idle, pod, reporting, seen, starting
@@ -23,29 +23,34 @@ PROBLEM = Problem("X", "x")
 
 
 def test_without_pods_and_work_it_rests() -> None:
-    assert rest_for(SPEC, EMPTY, NOTHING, FACTS, NOW) == REST_SECONDS
+    assert is_at_rest(EMPTY, NOTHING, FACTS)
 
 
 def test_with_workers_that_are_at_work_it_rests() -> None:
-    assert rest_for(SPEC, seen(active("a"), active("b")), Decision(2, STEADY), FACTS, NOW) == REST_SECONDS
+    assert is_at_rest(seen(active("a"), active("b")), Decision(2, STEADY), FACTS)
+
+
+def test_with_idle_workers_it_rests() -> None:
+    assert is_at_rest(seen(active("a"), idle("b", 45)), Decision(2, STEADY), FACTS)
 
 
 def test_pods_that_are_always_kept_may_be_idle_for_ever() -> None:
-    assert rest_for(SPEC, seen(idle("a", 1000)), Decision(1, STEADY), FACTS, NOW) == REST_SECONDS
+    kept = seen(idle("a", 1000))
+    assert until_next_look(SPEC, kept, Decision(1, STEADY), FACTS, NOW, told=True) == REST_SECONDS
 
 
 def test_it_rests_until_the_next_idle_timeout_is_over() -> None:
-    pods = (active("a"), idle("b", 45), idle("c", 50), idle("d", 61))
-    assert rest_for(SPEC, seen(*pods), Decision(4, STEADY), FACTS, NOW) == pytest.approx(10, abs=0.02)
-    assert rest_for(SPEC, seen(active("a"), idle("b", 1)), Decision(2, STEADY), FACTS, NOW) == REST_SECONDS
+    pods = seen(active("a"), idle("b", 45), idle("c", 50), idle("d", 61))
+    pause = until_next_look(SPEC, pods, Decision(4, STEADY), FACTS, NOW, told=True)
+    assert pause == pytest.approx(10, abs=0.02)
 
 
 def test_the_look_after_an_idle_timeout_finds_it_over() -> None:
     """At the instant itself it is not: such looks would follow each other without a pause."""
     for worker in (idle("b", 60), idle("b", 59.9)):
-        pause = rest_for(SPEC, seen(worker), Decision(1, STEADY), FACTS, NOW)
+        pause = until_next_look(SPEC, seen(worker), Decision(1, STEADY), FACTS, NOW, told=True)
         assert worker.status
-        assert pause
+        assert pause > 0
         assert worker.status.is_idle(NOW + pause, SPEC.idle_timeout_seconds)
 
 
@@ -85,7 +90,7 @@ def test_the_interval_is_kept_but_at_rest_where_news_comes_by_itself() -> None:
     ids=lambda other: next(iter(other)),
 )
 def test_with_what_time_may_change_it_does_not(other: dict[str, Any]) -> None:
-    assert rest_for(SPEC, replace(EMPTY, **other), NOTHING, FACTS, NOW) is None
+    assert not is_at_rest(replace(EMPTY, **other), NOTHING, FACTS)
 
 
 @pytest.mark.parametrize(
@@ -105,14 +110,14 @@ def test_with_what_time_may_change_it_does_not(other: dict[str, Any]) -> None:
     ids=range(10),
 )
 def test_with_a_pod_that_something_is_to_come_of_it_does_not(other: Any) -> None:
-    assert rest_for(SPEC, seen(active("b"), other), Decision(2, STEADY), FACTS, NOW) is None
+    assert not is_at_rest(seen(active("b"), other), Decision(2, STEADY), FACTS)
 
 
 @pytest.mark.parametrize(
     "decision", [Decision(1, Reason.MIN_REPLICAS), Decision(0, Reason.NOT_NEEDED, create=Create(1, Reason.NOT_NEEDED))]
 )
 def test_with_something_to_do_it_does_not(decision: Decision) -> None:
-    assert rest_for(SPEC, EMPTY, decision, FACTS, NOW) is None
+    assert not is_at_rest(EMPTY, decision, FACTS)
 
 
 @pytest.mark.parametrize(
@@ -126,4 +131,4 @@ def test_with_something_to_do_it_does_not(decision: Decision) -> None:
     ],
 )
 def test_with_a_problem_it_does_not(facts: Facts) -> None:
-    assert rest_for(SPEC, EMPTY, NOTHING, facts, NOW) is None
+    assert not is_at_rest(EMPTY, NOTHING, facts)
