@@ -26,6 +26,8 @@ def taken_back(
 ) -> tuple[CancelDrain, ...]:
     """Rule 5: drains to take back before a pod is created; for the floor any, for demand those with a free thread.
 
+    None that is answered: that worker is ending.
+
     One for idleness that met work in its last moment is taken back at once: only the others may end in a
     hand-back at the drain timeout.
     A drain for the maximum is taken back only when there is room under it again, as `cap` sees to; one
@@ -46,10 +48,10 @@ def taken_back(
         return pod.status is None or pod.status.active_count < spec.max_threads
 
     room = max(0, cap - pool.serving)
-    met_work = [pod for pod in pool.draining if _works_after_all(pod)][:room]
+    met_work = [pod for pod in pool.revocable if _works_after_all(pod)][:room]
     wanted = min(max(missing, unmet) - len(met_work), room - len(met_work))
     taken: list[WorkerPod] = []
-    candidates = [pod for pod in pool.draining if wanted_back(pod) and pod not in met_work]
+    candidates = [pod for pod in pool.revocable if wanted_back(pod) and pod not in met_work]
     for pod in sorted(candidates, key=lambda pod: (not has_free_thread(pod), pod.created, pod.name)):
         if len(taken) < wanted and (has_free_thread(pod) or len(taken) < missing):
             taken.append(pod)
@@ -117,9 +119,8 @@ def not_needed(
 def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
     """Pods whose life is over: drained (rule 5: the two ids are equal now), silent, ended and owning nothing."""
     for pod in pool.draining:
-        if pod.status and pod.status.state is WorkerState.DRAINED and pod.drain_answer == pod.drain_request:
-            late = pod.handed_back(spec.drain_timeout_seconds)
-            yield Delete(pod, Reason.DRAIN_TIMEOUT if late else Reason.DRAINED, EMPTY_POD_GRACE_SECONDS)
+        if pod.drained:
+            yield Delete(pod, _reason_of_end(spec, pod), EMPTY_POD_GRACE_SECONDS)
     for pod in pool.silent:
         # Before its first report it takes nothing; and where SIGTERM came too early for Python, only SIGKILL ends it.
         yield Delete(pod, Reason.SILENT, None if pod.status else EMPTY_POD_GRACE_SECONDS)
@@ -130,4 +131,11 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
         if pod.failed and recent and kept < spec.failed_pods_history_limit:
             kept += 1
         else:
-            yield Delete(pod, Reason.ENDED, EMPTY_POD_GRACE_SECONDS)
+            yield Delete(pod, _reason_of_end(spec, pod), EMPTY_POD_GRACE_SECONDS)
+
+
+def _reason_of_end(spec: RunnerSpec, pod: WorkerPod) -> Reason:
+    """Why a pod goes that has drained or ended; who has drained ends by itself, which may be seen first."""
+    if not pod.drained:
+        return Reason.ENDED
+    return Reason.DRAIN_TIMEOUT if pod.handed_back(spec.drain_timeout_seconds) else Reason.DRAINED

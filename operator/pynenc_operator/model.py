@@ -110,6 +110,12 @@ class WorkerPod:
         """Whether its worker may hold invocations: it has reported, and has not said that it drained."""
         return self.status is not None and self.status.state is not WorkerState.DRAINED
 
+    @property
+    def drained(self) -> bool:
+        """Whether it has done what the open drain request asks for: its worker holds nothing, and takes nothing."""
+        told = self.status is not None and self.status.state is WorkerState.DRAINED
+        return told and self.drain_request is not None and self.drain_answer == self.drain_request
+
     def handed_back(self, drain_timeout: float) -> bool:
         """Whether it drained no sooner than its timeout, in seconds: what still ran went back to the queue then."""
         drain, status = self.drain, self.status

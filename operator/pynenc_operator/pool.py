@@ -56,6 +56,11 @@ class Pool:
         return (*self.idle, *self.active)
 
     @property
+    def revocable(self) -> tuple[WorkerPod, ...]:
+        """Draining pods whose request can be taken back. Those that have answered end by themselves."""
+        return tuple(pod for pod in self.draining if not pod.drained)
+
+    @property
     def old(self) -> tuple[WorkerPod, ...]:
         """Serving pods of another template than the present one."""
         return tuple(pod for pod in self.serving_pods if self.is_old(pod))

@@ -12,7 +12,7 @@ Pure: no clock, no network, no memory. Deciding again on the result of a decisio
 4. Down: only pods above the floor that the queue does not need: not-started ones at once, idle ones
    after the idle timeout. Busy pods are never asked for idleness.
 5. Leaving takes two steps: a drain request, and a deletion once the worker has answered it. A drain
-   is taken back before a pod is created.
+   that is not answered is taken back before a pod is created.
 6. A new template: one new pod first; then as many old pods leave as new ones have reported (`rollout`).
 7. Trouble: while pods of the template fail, one at a time is tried, ever more rarely (`failures`).
 8. Nobody's invocations are forgotten: dead runners are named on a living worker, and one lives for as
@@ -59,7 +59,6 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
         going = change.leaving
         if change.first_new_pod and failures.trials_left(seen, now) != 0 and not seen.creation_held:
             growth = _Growth(count=1, reason=Reason.TEMPLATE)
-    wanted_again = {cancel.pod.uid for cancel in growth.cancels}
     return Decision(
         desired=pool.serving + len(growth.cancels) + growth.count - len(going),
         reason=_main_reason(seen, growth, going),
@@ -68,7 +67,7 @@ def decide(spec: RunnerSpec, seen: Observation, now: float) -> Decision:
         drains=tuple(step for step in going if isinstance(step, Drain)),
         deletes=(
             *(step for step in going if isinstance(step, Delete)),
-            *(step for step in leaving.over(spec, pool, now) if step.pod.uid not in wanted_again),
+            *leaving.over(spec, pool, now),
         ),
         recovery=dead.steps,
         limited=growth.limited,
@@ -105,8 +104,8 @@ class _Growth:
 
 
 def _paused(pool: Pool, dead: Recovery) -> Decision:
-    """Rule 1: open drains are taken back, then nothing is created, drained or deleted."""
-    cancels = tuple(CancelDrain(pod, Reason.PAUSED) for pod in pool.draining)
+    """Rule 1: drains without an answer are taken back, then nothing is created, drained or deleted."""
+    cancels = tuple(CancelDrain(pod, Reason.PAUSED) for pod in pool.revocable)
     serving = pool.serving + len(cancels)
     return Decision(desired=serving, reason=Reason.PAUSED, cancels=cancels, unrecovered=dead.waiting)
 
@@ -119,7 +118,7 @@ def _need(
     if spec.pin is None and floor < min(dead.floor, cap):
         floor, floor_reason = min(dead.floor, cap), Reason.WORKER_DIED if dead.waiting else Reason.ORPHANS
     unmet, recount = _unmet_demand(spec, pool, depth)
-    could_grow = cap > len(pool.live) or bool(pool.draining)
+    could_grow = cap > len(pool.live) or bool(pool.revocable)
     return _Need(cap, floor, floor_reason, max(0, floor - pool.serving), unmet, recount and could_grow)
 
 

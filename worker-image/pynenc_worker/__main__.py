@@ -62,6 +62,8 @@ def main() -> None:
     from pynenc_worker.worker import run  # noqa: PLC0415 - see above
 
     code = run(os.environ)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # it leaves already, and by its own exit code
     # What the app registered with atexit gets its turn; a thread of the app that never ends does not.
     watchdog = threading.Timer(EXIT_SECONDS, os._exit, (code,))
     watchdog.daemon = True

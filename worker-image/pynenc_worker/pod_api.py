@@ -8,9 +8,11 @@ import json
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pynenc_worker import contract
 from pynenc_worker.clock import ServerClock
 from pynenc_worker.config import ApiConfig, PodIdentity
 
@@ -35,6 +37,14 @@ class ApiUnreachableError(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an accepted write says of the pod, as it stands with it."""
+
+    deleted: bool  # SIGTERM says so too, but not to a process that has only just begun
+    drain_request: str  # its id; empty where there is none
+
+
 class PodApi:
     """The status subresource of one pod, as its own ServiceAccount may write it."""
 
@@ -45,10 +55,8 @@ class PodApi:
         self._path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/status"
         self._connection: http.client.HTTPSConnection | None = None
 
-    def patch_annotations(self, annotations: Mapping[str, str | None]) -> bool:
+    def patch_annotations(self, annotations: Mapping[str, str | None]) -> Answer:
         """Set these annotations, None removes one. The uid keeps a later pod of the same name from being meant.
-
-        Returns whether the pod is being deleted: SIGTERM says so too, but not to a process that has only just begun.
 
         :raises ApiRefusedError: rights, admission, or the pod is not ours any more
         :raises ApiUnreachableError: everything that may go away by itself
@@ -67,7 +75,9 @@ class PodApi:
             raise ApiRefusedError(status, _message(status, answer))
         if status >= http.client.MULTIPLE_CHOICES:
             raise ApiUnreachableError(f"HTTP {status}: {_message(status, answer)}", retry_after)
-        return "deletionTimestamp" in _object(answer).get("metadata", {})
+        meta = _object(answer).get("metadata", {})
+        standing = meta.get("annotations") or {}
+        return Answer("deletionTimestamp" in meta, str(standing.get(contract.DRAIN_REQUEST, "")))
 
     def close(self) -> None:
         """Drop the connection; the next call makes a new one."""

@@ -19,7 +19,7 @@ from pynenc_worker.drain import Drain
 from pynenc_worker.logs import log
 from pynenc_worker.metrics import WorkerMetrics
 from pynenc_worker.outage import Backoff
-from pynenc_worker.pod_api import ApiRefusedError, ApiUnreachableError, PodApi
+from pynenc_worker.pod_api import Answer, ApiRefusedError, ApiUnreachableError, PodApi
 from pynenc_worker.podinfo import PodInfo
 from pynenc_worker.recovery import Recovery
 from pynenc_worker.versions import pynenc_version, worker_version
@@ -138,7 +138,7 @@ class Reporter(threading.Thread):
         since = datetime.fromtimestamp(time.time() - (self._clock() - report.since) + offset, tz=UTC)
         self._sent = True
         try:
-            deleted = self._api.patch_annotations(annotations(report, since, recovered))
+            answer = self._api.patch_annotations(annotations(report, since, recovered))
         except ApiRefusedError as error:
             self._sent = False
             self._refused(error)
@@ -149,15 +149,27 @@ class Reporter(threading.Thread):
             log.info("reported: %s", report.state.value)
             self._backoff.reset()
             self._refused_since = None
-            if deleted and not self._drain.stopping:  # before the report counts, with which work may be taken
-                log.info("the pod is being deleted, and the signal was missed: draining, then leaving")
-                self._drain.stop("the pod is being deleted")
+            self._follow(answer, report.drain_answer)  # before the report counts, with which work may be taken
             with self._accepted:
                 first, self._told = self._told is None, (report, offset)
                 self._told_recovered = frozenset(recovered.split())
                 self._accepted.notify_all()
             if first:
                 self._on_heard_of()
+
+    def _follow(self, answer: Answer, drain_answer: str) -> None:
+        """Leave where the accepted report says so.
+
+        A drain request that still stood with its answer is not taken back any more, and a kubelet may be seconds
+        behind with the pod's deletion, or the operator be away: the worker ends by itself.
+        """
+        if self._drain.stopping:
+            return
+        if answer.deleted:
+            log.info("the pod is being deleted, and the signal was missed: draining, then leaving")
+            self._drain.stop("the pod is being deleted")
+        elif drain_answer and answer.drain_request == drain_answer:
+            self._drain.stop("it has drained as it was asked to")
 
     def _refused(self, error: ApiRefusedError) -> None:
         self._failed("refused", str(error), 0.0)

@@ -60,7 +60,7 @@ class Pod:
         self.podinfo = folder / "podinfo"
         self.podinfo.mkdir()
         self._versions = itertools.count(1)
-        self._mount()
+        self.mount()
         selected = f"fieldSelector=metadata.name%3D{name}&resourceVersion={created['metadata']['resourceVersion']}"
         self._history = f"/api/v1/namespaces/{namespace}/pods?{selected}"
 
@@ -89,12 +89,13 @@ class Pod:
             before = written
         return states
 
-    def request(self, key: str, value: str | None) -> None:
-        """Write an annotation as the operator does, and let the volume follow."""
+    def request(self, key: str, value: str | None, *, mounted: bool = True) -> None:
+        """Write an annotation as the operator does, and let the volume follow, unless the kubelet is late."""
         self._api.request("PATCH", f"{self._path}/status", {"metadata": {"annotations": {key: value}}})
-        self._mount()
+        if mounted:
+            self.mount()
 
-    def _mount(self) -> None:
+    def mount(self) -> None:
         """Write the volume as the kubelet's AtomicWriter does: a folder per version, ..data moved to it."""
         version = self.podinfo / f"..version-{next(self._versions)}"
         version.mkdir()

@@ -47,29 +47,42 @@ def test_a_worker_that_missed_its_signal_sees_that_its_pod_is_being_deleted(
     assert producer("queued") == 1
 
 
-def test_a_drain_request_is_answered_and_can_be_taken_back(
+def test_a_drain_request_is_answered_and_then_the_worker_ends_by_itself(
     start_worker: StartWorker, producer: Producer, line: Line
 ) -> None:
-    first = producer.call("hold", name="first")
+    producer.call("hold", name="first")
     worker = start_worker()
     worker.says("active")
     worker.pod.request(contract.DRAIN_REQUEST, "one")
     worker.says("draining")
-    second = producer.call("nap", name="second", seconds=0.1)
+    producer.call("nap", name="second", seconds=0.1)
+    line.open_gate("first")
+    worker.says("drained")
+    assert worker.pod.annotations()[contract.DRAIN_ANSWER] == "one"
+    assert worker.exit_code() == 0
+    assert line.executions() == line.executions("end") == ["first"]
+    assert producer("queued") == 1
+
+
+def test_a_drain_that_was_taken_back_before_its_answer_ends_nobody(
+    start_worker: StartWorker, producer: Producer, line: Line
+) -> None:
+    producer.call("hold", name="first")
+    worker = start_worker()
+    worker.says("active")
+    worker.pod.request(contract.DRAIN_REQUEST, "one")
+    worker.says("draining")
+    worker.pod.request(contract.DRAIN_REQUEST, None, mounted=False)
     line.open_gate("first")
     worker.says("drained")
     assert worker.pod.annotations()[contract.DRAIN_ANSWER] == "one"
     time.sleep(1)
-    assert line.executions() == ["first"]
-    worker.pod.request(contract.DRAIN_REQUEST, None)
-    eventually(lambda: producer.succeeded(second), "the second task runs after all")
-    eventually(lambda: worker.pod.state() in ("active", "idle"), "the worker says that it is back")
+    assert worker.process.poll() is None
+    worker.pod.mount()
+    producer.call("nap", name="second", seconds=0.1)
+    eventually(lambda: line.executions("end") == ["first", "second"], "it takes work again")
+    eventually(lambda: worker.pod.state() == "idle", "it says that it is back")
     assert contract.DRAIN_ANSWER not in worker.pod.annotations()
-    assert producer.succeeded(first)
-    assert line.executions() == ["first", "second"]
-    worker.pod.request(contract.DRAIN_REQUEST, "two")
-    worker.says("drained")
-    assert worker.pod.annotations()[contract.DRAIN_ANSWER] == "two"
     worker.sigterm()
     assert worker.exit_code() == 0
 

@@ -43,9 +43,15 @@ def test_annotations_are_set_and_removed_and_others_stay(pod_api: PodApi, pod: P
 
 
 def test_an_answer_tells_that_the_pod_is_being_deleted(pod_api: PodApi, pod: Pod) -> None:
-    assert not pod_api.patch_annotations({contract.WORKER_STATE: "idle"})
+    assert not pod_api.patch_annotations({contract.WORKER_STATE: "idle"}).deleted
     pod.delete()
-    assert pod_api.patch_annotations(ACTIVE)
+    assert pod_api.patch_annotations(ACTIVE).deleted
+
+
+def test_an_answer_tells_which_drain_request_stands(pod_api: PodApi, pod: Pod) -> None:
+    assert not pod_api.patch_annotations({contract.WORKER_STATE: "idle"}).drain_request
+    pod.request(contract.DRAIN_REQUEST, "d")
+    assert pod_api.patch_annotations(ACTIVE).drain_request == "d"
 
 
 def test_a_connection_that_the_server_has_closed_is_made_anew(pod_api: PodApi, pod: Pod) -> None:

@@ -149,12 +149,21 @@ def test_only_a_pod_whose_two_ids_are_equal_is_deleted(answer: str) -> None:
 
 
 def test_drains_are_taken_back_before_a_pod_is_created() -> None:
-    pods = (drained("a"), *(draining(name, request=SURPLUS_REQUEST) for name in "bc"))
+    pods = (draining("a", 0, SURPLUS_REQUEST), *(draining(name, request=SURPLUS_REQUEST) for name in "bc"))
     decision = decide(RunnerSpec(max_threads=1), seen(*pods, depth=3), NOW)
     assert [step.pod.name for step in decision.cancels] == ["a"]
     assert not decision.deletes
     assert decision.create is not None
     assert decision.create.count == 2
+
+
+def test_an_answered_drain_is_final_and_a_pod_is_created_in_its_place() -> None:
+    decision = decide(RunnerSpec(min_replicas=1), seen(drained("a"), depth=1), NOW)
+    assert not decision.cancels
+    assert [(step.pod.name, step.reason) for step in decision.deletes] == [("a", Reason.DRAINED)]
+    assert decision.create is not None
+    assert decision.create.count == 1
+    assert not decide(RunnerSpec(mode=Mode.PAUSED), seen(drained("a")), NOW).acts
 
 
 def test_for_the_floor_any_drain_is_taken_back() -> None:
@@ -228,6 +237,8 @@ def test_a_drain_that_ended_at_its_timeout_says_so() -> None:
         late = reporting("a", WorkerState.DRAINED, for_seconds=last_report, drain_request=asked, drain_answer=asked)
         [delete] = decide(spec, seen(late), NOW).deletes
         assert delete.reason is reason
+        [delete] = decide(spec, seen(replace(late, ended=True)), NOW).deletes
+        assert delete.reason is reason  # it ends by itself, and that may be seen first
 
 
 def test_only_what_stood_at_both_counts_is_unmet_where_the_queue_shows_its_entries() -> None:

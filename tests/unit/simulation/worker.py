@@ -118,12 +118,16 @@ class Worker:
             contract.RECOVERED_RUNNERS: " ".join(sorted(recovered)) or None,
         }
         try:
-            self._server.annotate_pod(self.name, changes, self.uid, uid=self.uid)
+            pod = self._server.annotate_pod(self.name, changes, self.uid, uid=self.uid)
         except NotFound:
             return
-        self._run.after(self._run.timing.report, self._told_it, report, recovered)
+        standing = pod["metadata"]["annotations"].get(contract.DRAIN_REQUEST, "")
+        final = report.drain_answer and report.drain_answer == standing
+        self._run.after(self._run.timing.report, self._told_it, report, recovered, bool(final))
 
-    def _told_it(self, report: Report, recovered: frozenset[str]) -> None:
+    def _told_it(self, report: Report, recovered: frozenset[str], final: bool) -> None:  # noqa: FBT001
+        if final:
+            self.drain.stop("it has drained as it was asked to")
         first = self._told is None
         self._told_recovered = recovered
         self._told, self._telling = report, False

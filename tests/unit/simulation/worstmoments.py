@@ -28,11 +28,11 @@ def work_at_the_idle_timeout(rng: random.Random) -> Scenario:
 
 
 def a_pin_to_and_fro(rng: random.Random) -> Scenario:
-    """Drains are asked for, taken back and asked for again, faster than workers can report."""
+    """Drains are asked for, taken back and asked for again, while the workers' answers are under way."""
     changes, at = [], 8.0
     for number in range(rng.randint(4, 14)):
         changes.append((at, {"replicas": 5 if number % 2 else 1}))
-        at += rng.uniform(0.1, 0.4) if number % 2 else rng.uniform(0.5, 1.5)
+        at += rng.uniform(0.1, 0.6) if number % 2 else rng.uniform(0.2, 0.5)
     return Scenario(
         arrivals=loads.stream(rng.uniform(3, 12), rng.uniform(0.05, 0.3), until=at),
         spec={"maxReplicas": 5, "replicas": 5, "idleTimeoutSeconds": 5},

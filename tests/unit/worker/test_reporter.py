@@ -12,7 +12,7 @@ from pynenc_worker import contract
 from pynenc_worker.clock import ServerClock
 from pynenc_worker.drain import Drain
 from pynenc_worker.metrics import WorkerMetrics
-from pynenc_worker.pod_api import ApiRefusedError, ApiUnreachableError, PodApi
+from pynenc_worker.pod_api import Answer, ApiRefusedError, ApiUnreachableError, PodApi
 from pynenc_worker.podinfo import PodInfo
 from pynenc_worker.recovery import Recovery
 from pynenc_worker.reporter import Reporter
@@ -27,13 +27,14 @@ class Api:
         self.error: Exception | None = None
         self.tries = 0
         self.deleted = False
+        self.drain_request = ""
 
-    def patch_annotations(self, annotations: Mapping[str, str | None]) -> bool:
+    def patch_annotations(self, annotations: Mapping[str, str | None]) -> Answer:
         self.tries += 1
         if self.error is not None:
             raise self.error
         self.written.append(annotations)
-        return self.deleted
+        return Answer(self.deleted, self.drain_request)
 
     def states(self) -> list[str | None]:
         return [one[contract.WORKER_STATE] for one in self.written]
@@ -74,6 +75,11 @@ class Scene:
     def look(self, after: float = 0.1) -> None:
         self.now += after
         self.reporter.look()
+
+    def ask_to_drain(self, request: str) -> None:
+        """Open a request, for the worker to see in its volume."""
+        self.api.drain_request = request
+        self.ask(f'{contract.DRAIN_REQUEST}="{request}"')
 
     def ask(self, text: str) -> None:
         publish(self.folder, f"..{len(os.listdir(self.folder))}", text)  # noqa: PTH208
@@ -162,14 +168,62 @@ def test_an_accepted_report_ends_a_time_of_refusals(scene: Scene) -> None:
     assert not scene.drain.stopping
 
 
-def test_the_drain_request_is_followed_both_ways(scene: Scene) -> None:
+def test_a_drain_request_is_followed_and_forgotten_when_it_is_taken_back(scene: Scene) -> None:
+    scene.seen = BUSY
     scene.look()
-    scene.ask(f'{contract.DRAIN_REQUEST}="d1"')
+    scene.ask_to_drain("d1")
     scene.look()
+    scene.ask("")
+    scene.look()
+    assert scene.api.states() == ["active", "draining", "active"]
+    assert not scene.drain.active
+
+
+def test_a_worker_whose_answer_was_accepted_while_the_request_stood_leaves_by_itself(scene: Scene) -> None:
+    scene.look()
+    scene.ask_to_drain("d1")
+    scene.look()
+    assert scene.drain.stopping
+    scene.ask("")  # too late
+    scene.look()
+    assert scene.api.states() == ["idle", "drained"]
+    assert scene.api.written[-1][contract.DRAIN_ANSWER] == "d1"
+
+
+def test_a_request_that_was_taken_back_at_its_answer_is_forgotten(scene: Scene) -> None:
+    scene.look()
+    scene.ask_to_drain("d1")
+    scene.api.drain_request = ""
+    scene.look()
+    assert not scene.drain.stopping
     scene.ask("")
     scene.look()
     assert scene.api.states() == ["idle", "drained", "idle"]
     assert [one[contract.DRAIN_ANSWER] for one in scene.api.written] == [None, "d1", None]
+
+
+def test_it_does_not_leave_before_it_is_known_that_it_has_drained(scene: Scene) -> None:
+    scene.look()
+    scene.ask_to_drain("d1")
+    scene.api.error = ApiUnreachableError("TimeoutError")
+    for _ in range(100):
+        scene.look()
+    assert not scene.drain.stopping
+    scene.api.error = None
+    scene.look(after=10)
+    assert scene.drain.stopping
+
+
+def test_a_later_request_is_answered_as_well_before_it_leaves(scene: Scene) -> None:
+    scene.look()
+    scene.ask_to_drain("d1")
+    scene.api.drain_request = "d2"
+    scene.look()
+    assert not scene.drain.stopping
+    scene.ask_to_drain("d2")
+    scene.look()
+    assert scene.drain.stopping
+    assert [one[contract.DRAIN_ANSWER] for one in scene.api.written] == [None, "d1", "d2"]
 
 
 def test_recovered_runners_are_told_at_once_and_forgotten_by_the_way(scene: Scene) -> None:
