@@ -118,7 +118,21 @@ async def test_a_worker_that_turns_active_before_the_deletion_survives(make_pool
     assert await pool.names() == ["reports-0"]
 
 
-async def test_a_drain_is_taken_back_when_work_comes(make_pool: MakePool) -> None:
+async def test_a_drain_is_taken_back_when_work_comes_before_its_answer(make_pool: MakePool) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    pool.depths.depth = 1
+    await pool.look()
+    pool.depths.depth = 0
+    await pool.report("reports-0", "idle", idle_for=5)
+    await pool.look()
+    pool.depths.depth = 1
+    await pool.look()
+    [pod] = await pool.all()
+    assert "pynenc.org/drain-request" not in pod["metadata"]["annotations"]
+    assert "deletionTimestamp" not in pod["metadata"]
+
+
+async def test_an_answered_drain_is_final_and_another_pod_is_made(make_pool: MakePool) -> None:
     pool = make_pool(idleTimeoutSeconds=1)
     pool.depths.depth = 1
     await pool.look()
@@ -128,9 +142,7 @@ async def test_a_drain_is_taken_back_when_work_comes(make_pool: MakePool) -> Non
     await pool.report("reports-0", "drained")
     pool.depths.depth = 1
     await pool.look()
-    [pod] = await pool.all()
-    assert "pynenc.org/drain-request" not in pod["metadata"]["annotations"]
-    assert "deletionTimestamp" not in pod["metadata"]
+    assert await pool.names() == ["reports-1"]
 
 
 async def test_an_unknown_depth_holds_and_says_so(make_pool: MakePool) -> None:
