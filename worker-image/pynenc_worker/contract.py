@@ -27,7 +27,7 @@ class WorkerState(StrEnum):
 WORKER_STATE: Final = PREFIX + "worker-state"
 WORKER_STATE_SINCE: Final = PREFIX + "worker-state-since"  # RFC 3339, UTC; idle: when the last thread ended
 ACTIVE_INVOCATIONS: Final = PREFIX + "active-invocations"  # live threads, those that wait for sub-results included
-DRAIN_ANSWER: Final = PREFIX + "drain-answer"  # the drain-request it has answered, with `drained`
+DRAIN_ANSWER: Final = PREFIX + "drain-answer"  # the drain-request it has answered, with `drained`: final if that stands
 # Space-separated runner ids, at most 1,024 characters: what they held is queued again, and so is what they had lost.
 # It comes about 70 s after recover-runners; without this worker until then, the search is cut off.
 RECOVERED_RUNNERS: Final = PREFIX + "recovered-runners"
