@@ -53,7 +53,7 @@ class Reporter(threading.Thread):
         self._news = threading.Event()
         self._accepted = threading.Condition()
         self._told: tuple[Report, float] | None = None  # the accepted report, and the clock offset it was made with
-        self._sent = False
+        self._unanswered = False  # whether a report may stand on the pod that nobody has confirmed
         self._told_recovered: frozenset[str] = frozenset()
         self._backoff = Backoff(FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         self._retry_at = 0.0
@@ -81,7 +81,7 @@ class Reporter(threading.Thread):
 
     def may_be_heard_of(self) -> bool:
         """Whether a report was accepted, is on its way, or got no answer: then `drained` has to follow."""
-        return self._told is not None or self._sent
+        return self._told is not None or self._unanswered
 
     def wait_until_drained_is_told(self, timeout: float) -> bool:
         """Wait until `drained` stands on the pod, for at most `timeout` seconds."""
@@ -128,7 +128,7 @@ class Reporter(threading.Thread):
         recovery.ask(requests.recover)
 
     def _is_news(self, report: Report, recovered: str) -> bool:
-        if self._told is None or not self._told_recovered.issuperset(recovered.split()):
+        if self._told is None or self._unanswered or not self._told_recovered.issuperset(recovered.split()):
             return True
         told, offset = self._told
         return told != report or abs(offset - self._api.clock.offset) > TOLERANCE_SECONDS
@@ -136,11 +136,11 @@ class Reporter(threading.Thread):
     def _tell(self, report: Report, recovered: str) -> None:
         offset = self._api.clock.offset
         since = datetime.fromtimestamp(time.time() - (self._clock() - report.since) + offset, tz=UTC)
-        self._sent = True
+        self._unanswered = True
         try:
             answer = self._api.patch_annotations(annotations(report, since, recovered))
         except ApiRefusedError as error:
-            self._sent = False
+            self._unanswered = False
             self._refused(error)
         except ApiUnreachableError as error:
             self._failed("unreachable", str(error), error.retry_after)
@@ -153,6 +153,7 @@ class Reporter(threading.Thread):
             with self._accepted:
                 first, self._told = self._told is None, (report, offset)
                 self._told_recovered = frozenset(recovered.split())
+                self._unanswered = False
                 self._accepted.notify_all()
             if first:
                 self._on_heard_of()

@@ -214,6 +214,19 @@ def test_it_does_not_leave_before_it_is_known_that_it_has_drained(scene: Scene) 
     assert scene.drain.stopping
 
 
+def test_what_may_have_arrived_without_an_answer_is_put_right(scene: Scene) -> None:
+    scene.look()
+    scene.ask_to_drain("d1")
+    scene.api.error = ApiUnreachableError("TimeoutError")  # the report may stand on the pod
+    scene.look()
+    scene.api.error = None
+    scene.ask("")
+    scene.look(after=10)
+    assert scene.api.states() == ["idle", "idle"]
+    scene.look(after=10)
+    assert len(scene.api.written) == 2
+
+
 def test_a_later_request_is_answered_as_well_before_it_leaves(scene: Scene) -> None:
     scene.look()
     scene.ask_to_drain("d1")
