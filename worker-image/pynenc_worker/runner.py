@@ -242,8 +242,8 @@ class DrainableThreadRunner(WaitingThreadRunner):
         return LOOP_PAUSE_SECONDS
 
     def _hand_back(self) -> None:
-        left = list(self.threads)
-        log.warning("the drain timeout is over: handing back %d invocations that still run", len(left))
-        given = hand_back(self.app, self.runner_context, left, self._settle)
+        log.warning("the drain timeout is over: handing back %d invocations that still run", len(self.threads))
+        given = hand_back(self.app, self.runner_context, list(self.threads), self._settle)
         self._metrics.handed_on.add("drain_timeout", given)
+        self._drain.stop("the drain timeout is over")  # it is on its way out: nothing takes that back
         self.handed_back = True

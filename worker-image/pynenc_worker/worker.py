@@ -173,7 +173,7 @@ def _work(app: Pynenc, index: InvocationIndex, config: WorkerConfig, metrics: Wo
     reporter.start()
     heartbeat.start()
     runner.run()
-    log.info("leaving: %s", drain.stop_reason or "the drain timeout is over")
+    log.info("leaving: %s", drain.stop_reason)
     heartbeat.finish(LAST_BEAT_SECONDS)
     index.close()
     if reporter.may_be_heard_of() and not reporter.wait_until_drained_is_told(LAST_REPORT_SECONDS):
