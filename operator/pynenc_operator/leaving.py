@@ -128,7 +128,7 @@ def over(spec: RunnerSpec, pool: Pool, now: float) -> Iterator[Delete]:
     told = (pod for pod in pool.ended if not pod.died or pod.recovered_by)
     for pod in sorted(told, key=lambda pod: (pod.ended_at or pod.created, pod.name), reverse=True):
         recent = now - (pod.ended_at or pod.created) < FAILED_POD_HISTORY_SECONDS
-        if pod.failed and recent and kept < spec.failed_pods_history_limit:
+        if pod.failed and not pod.drained and recent and kept < spec.failed_pods_history_limit:
             kept += 1
         else:
             yield Delete(pod, _reason_of_end(spec, pod), EMPTY_POD_GRACE_SECONDS)

@@ -176,7 +176,7 @@ class RunnerRecord:
 
     def _leaves(self, step: Delete, now: float) -> None:
         self._note_failure(step.pod, silent=step.reason is Reason.SILENT)
-        self._drain_ended(step.pod, now)
+        self._drain_ended(step.pod, now, count=self.look is not None or not step.pod.ended)
 
     def _drain_ended(self, pod: WorkerPod, now: float, *, count: bool = True) -> None:
         if pod.uid in self._drained or pod.drain is None:
@@ -185,7 +185,7 @@ class RunnerRecord:
         if count:
             self.counts["pod_drains", drain_result(pod, self.drain_timeout)] += 1
             if math.isfinite(pod.drain.asked):
-                self.drain.observe(now - pod.drain.asked)
+                self.drain.observe(max(0.0, (pod.ended_at or now) - pod.drain.asked))
 
     def _forget_gone(self) -> None:
         there = self._pods.keys()

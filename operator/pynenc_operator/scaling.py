@@ -136,7 +136,9 @@ def _grow(spec: RunnerSpec, seen: Observation, pool: Pool, need: _Need, now: flo
     }
     tightest = min(limits, key=lambda limit: limits[limit])
     count = min(short, limits[tightest])
-    return _Growth(reason, cancels, count, tightest if count < short else None)
+    # Pods whose drains are answered make room with this very decision: what only waits for that is not held back.
+    soon = count + len(pool.draining) - len(pool.revocable)
+    return _Growth(reason, cancels, count, tightest if soon < short else None)
 
 
 def _floor(spec: RunnerSpec, seen: Observation, now: float) -> tuple[int, Reason]:

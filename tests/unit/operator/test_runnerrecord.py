@@ -191,6 +191,21 @@ def test_a_drain_ends_clean_with_the_pods_deletion(story: Story) -> None:
     assert story.record.drain.cumulative()[-1] == ("+Inf", 1.0)
 
 
+def test_a_drain_lasts_until_the_worker_has_ended_by_itself_however_late_that_is_seen(story: Story) -> None:
+    story.look(idle("a", drain_request=REQUEST.id))
+    gone = replace(drained(), ended=True, ended_at=NOW + 12)
+    step = Delete(gone, Reason.DRAINED)
+    story.look(gone, at=3600, decision=replace(STEADY, deletes=(step,)), done=[step])
+    assert story.count("pod_drains", "clean") == 1
+    assert story.record.drain.total == 12.0
+
+
+def test_a_drain_that_had_ended_before_an_operator_came_is_not_counted_by_it(story: Story) -> None:
+    step = Delete(replace(drained(), ended=True, ended_at=NOW), Reason.DRAINED)
+    story.look(decision=replace(STEADY, deletes=(step,)), done=[step])
+    assert not any(n for name, n in story.record.counts.items() if name[0] == "pod_drains")
+
+
 def test_a_drain_that_is_taken_back_has_not_ended(story: Story) -> None:
     story.look(idle("a", drain_request=REQUEST.id))
     story.look(idle("a"), at=1)

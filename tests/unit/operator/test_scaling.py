@@ -166,6 +166,19 @@ def test_an_answered_drain_is_final_and_a_pod_is_created_in_its_place() -> None:
     assert not decide(RunnerSpec(mode=Mode.PAUSED), seen(drained("a")), NOW).acts
 
 
+def test_at_the_maximum_an_answered_drain_makes_room_and_is_no_limit() -> None:
+    for spec, depth in ((RunnerSpec(max_replicas=1), 1), (RunnerSpec(pin=1), 0)):
+        decision = decide(spec, seen(drained("a"), depth=depth), NOW)
+        assert [step.pod.name for step in decision.deletes] == ["a"]
+        assert (decision.create, decision.limited) == (None, None)
+    assert decide(RunnerSpec(max_replicas=1), seen(drained("a"), depth=2), NOW).limited is Reason.MAX_REPLICAS
+
+
+def test_a_pod_that_has_drained_is_not_kept_for_its_log_whatever_it_ended_with() -> None:
+    [delete] = decide(RunnerSpec(), seen(replace(drained("a"), ended=True, failed=True)), NOW).deletes
+    assert delete.reason is Reason.DRAINED
+
+
 def test_for_the_floor_any_drain_is_taken_back() -> None:
     decision = decide(RunnerSpec(min_replicas=2), seen(draining("a"), draining("b")), NOW)
     assert [step.pod.name for step in decision.cancels] == ["a", "b"]
