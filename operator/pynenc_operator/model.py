@@ -112,7 +112,7 @@ class WorkerPod:
 
     @property
     def drained(self) -> bool:
-        """Whether it has done what the open drain request asks for: its worker holds nothing, and takes nothing."""
+        """Whether it has done what the drain request asks for: its worker holds nothing, and takes nothing."""
         told = self.status is not None and self.status.state is WorkerState.DRAINED
         return told and self.drain_request is not None and self.drain_answer == self.drain_request
 

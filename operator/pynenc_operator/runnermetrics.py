@@ -25,7 +25,7 @@ POD_STATES: Final = (
     "drained",
     "silent",  # has not reported, or not drained, in time
     "terminating",
-    "ended",  # kept for `kubectl logs`, or until its invocations are recovered
+    "ended",  # to be deleted, kept for `kubectl logs`, or until its invocations are recovered
 )
 SLOT_STATES: Final = ("free", "active")
 
