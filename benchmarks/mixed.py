@@ -79,7 +79,10 @@ def measure(run: Run) -> None:
                     found = one_try(setup, load, until=60.0 if run.short else GIVEN_UP)
                     run.results.add(label(name, load.name), number=number, side=name, load=load.name, **found)
                     setup.stop()
-                run.say(f"{load.name}, {name}: {told(found)}")
+                line = f"{load.name}, {name}: {told(found)}"
+                run.say(line)
+                if not found["all done"]:
+                    run.results.remarks.append(line)
 
 
 def one_try(setup: Setup, load: Load, until: float) -> Json:
@@ -111,7 +114,7 @@ def one_try(setup: Setup, load: Load, until: float) -> Json:
 
 def told(found: Json) -> str:
     """A try in a line."""
-    when = f"{found['all done']} s" if found["all done"] else "NOT DONE"
+    when = f"{found['all done']} s" if found["all done"] else "NOT DONE when given up"
     return (
         f"{found['done']} of {found['tasks']} done, {when}, {found['executions per task']} executions a task, "
         f"{found['pod-seconds']} pod-seconds"
