@@ -137,7 +137,7 @@ def _grow(spec: RunnerSpec, seen: Observation, pool: Pool, need: _Need, now: flo
     tightest = min(limits, key=lambda limit: limits[limit])
     count = min(short, limits[tightest])
     # Pods whose drains are answered make room with this very decision: what only waits for that is not held back.
-    soon = count + len(pool.draining) - len(pool.revocable)
+    soon = count + sum(pod.drained for pod in pool.draining)
     return _Growth(reason, cancels, count, tightest if soon < short else None)
 
 

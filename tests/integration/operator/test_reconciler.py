@@ -85,15 +85,20 @@ async def test_a_pool_at_rest_asks_for_nothing(make_pool: MakePool, requests: Re
     assert requests == []
 
 
-async def test_a_pod_costs_three_writes(make_pool: MakePool, requests: Requests) -> None:
-    pool = make_pool(idleTimeoutSeconds=1)
-    await pool.look()
-    requests.clear()
+async def make_a_pod_and_ask_it_to_leave(pool: Pool) -> None:
+    """For a task that has gone meanwhile; the pool's idle timeout is shorter than 5 s."""
     pool.depths.depth = 1
     await pool.look()
     pool.depths.depth = 0
     await pool.report("reports-0", "idle", idle_for=5)
     await pool.look()
+
+
+async def test_a_pod_costs_three_writes(make_pool: MakePool, requests: Requests) -> None:
+    pool = make_pool(idleTimeoutSeconds=1)
+    await pool.look()
+    requests.clear()
+    await make_a_pod_and_ask_it_to_leave(pool)
     await pool.report("reports-0", "drained")
     requests_of_the_test = [("patch", "pods/status")] * 2
     await pool.look()
@@ -105,11 +110,7 @@ async def test_a_pod_costs_three_writes(make_pool: MakePool, requests: Requests)
 
 async def test_a_worker_that_turns_active_before_the_deletion_survives(make_pool: MakePool) -> None:
     pool = make_pool(idleTimeoutSeconds=1)
-    pool.depths.depth = 1
-    await pool.look()
-    pool.depths.depth = 0
-    await pool.report("reports-0", "idle", idle_for=5)
-    await pool.look()
+    await make_a_pod_and_ask_it_to_leave(pool)
     await pool.report("reports-0", "drained")
     decided_on = await pool.kube.get_pod(*pool.key._replace(name="reports-0"))
     await pool.report("reports-0", "draining", threads=1)
@@ -120,11 +121,7 @@ async def test_a_worker_that_turns_active_before_the_deletion_survives(make_pool
 
 async def test_a_drain_is_taken_back_when_work_comes_before_its_answer(make_pool: MakePool) -> None:
     pool = make_pool(idleTimeoutSeconds=1)
-    pool.depths.depth = 1
-    await pool.look()
-    pool.depths.depth = 0
-    await pool.report("reports-0", "idle", idle_for=5)
-    await pool.look()
+    await make_a_pod_and_ask_it_to_leave(pool)
     pool.depths.depth = 1
     await pool.look()
     [pod] = await pool.all()
@@ -134,11 +131,7 @@ async def test_a_drain_is_taken_back_when_work_comes_before_its_answer(make_pool
 
 async def test_an_answered_drain_is_final_and_another_pod_is_made(make_pool: MakePool) -> None:
     pool = make_pool(idleTimeoutSeconds=1)
-    pool.depths.depth = 1
-    await pool.look()
-    pool.depths.depth = 0
-    await pool.report("reports-0", "idle", idle_for=5)
-    await pool.look()
+    await make_a_pod_and_ask_it_to_leave(pool)
     await pool.report("reports-0", "drained")
     pool.depths.depth = 1
     await pool.look()
