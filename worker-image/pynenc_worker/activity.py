@@ -38,6 +38,10 @@ class Report:
     drain_answer: str = ""
     active_invocations: int = field(default=0, compare=False)
 
+    def is_final(self, standing: str) -> bool:
+        """Whether it ends a drain for good: it was accepted while the request it answers was the `standing` one."""
+        return bool(self.drain_answer) and self.drain_answer == standing
+
 
 class Activity:
     """The worker's state from one observation to the next."""

@@ -149,7 +149,7 @@ class Reporter(threading.Thread):
             log.info("reported: %s", report.state.value)
             self._backoff.reset()
             self._refused_since = None
-            self._follow(answer, report.drain_answer)  # before the report counts, with which work may be taken
+            self._follow(answer, report)  # before the report counts, with which work may be taken
             with self._accepted:
                 first, self._told = self._told is None, (report, offset)
                 self._told_recovered = frozenset(recovered.split())
@@ -158,7 +158,7 @@ class Reporter(threading.Thread):
             if first:
                 self._on_heard_of()
 
-    def _follow(self, answer: Answer, drain_answer: str) -> None:
+    def _follow(self, answer: Answer, report: Report) -> None:
         """Leave where the accepted report says so.
 
         A drain request that still stood with its answer is not taken back any more, and a kubelet may be seconds
@@ -169,7 +169,7 @@ class Reporter(threading.Thread):
         if answer.deleted:
             log.info("the pod is being deleted, and the signal was missed: draining, then leaving")
             self._drain.stop("the pod is being deleted")
-        elif drain_answer and answer.drain_request == drain_answer:
+        elif report.is_final(answer.drain_request):
             self._drain.stop("it has drained as it was asked to")
 
     def _refused(self, error: ApiRefusedError) -> None:

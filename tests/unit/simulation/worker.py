@@ -122,11 +122,10 @@ class Worker:
         except NotFound:
             return
         standing = pod["metadata"]["annotations"].get(contract.DRAIN_REQUEST, "")
-        final = report.drain_answer and report.drain_answer == standing
-        self._run.after(self._run.timing.report, self._told_it, report, recovered, bool(final))
+        self._run.after(self._run.timing.report, self._told_it, report, recovered, standing)
 
-    def _told_it(self, report: Report, recovered: frozenset[str], final: bool) -> None:  # noqa: FBT001
-        if final:
+    def _told_it(self, report: Report, recovered: frozenset[str], standing: str) -> None:
+        if report.is_final(standing):
             self.drain.stop("it has drained as it was asked to")
         first = self._told is None
         self._told_recovered = recovered
