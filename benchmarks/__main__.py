@@ -4,8 +4,9 @@
     python -m benchmarks reaction --short    a few tries into build/benchmarks/, to see that it runs
 
 PYNENC_CLUSTER names the cluster (default pynenc-operator-bench); it is taken down in the end unless KEEP=1. A run
-measures for at most 55 minutes; what has to be built before takes longer the first time. Exit codes: 0 every goal is
-met, 1 not, 2 called wrongly, 130 interrupted or out of time; what was measured until then is in build/benchmarks/.
+measures for at most 55 minutes; what has to be built before takes longer the first time. A whole run writes
+benchmarks/results/NAME.json anew. Exit codes: 0 every goal is met (of a short run, whose few tries are not judged: it
+ran), 1 not, 2 called wrongly, 130 interrupted or out of time; what was measured until then is in build/benchmarks/.
 """
 
 import argparse

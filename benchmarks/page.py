@@ -16,8 +16,7 @@ type Json = dict[str, Any]
 PAGE = ROOT / "docs" / "benchmarks.md"
 PLOTS = ROOT / "docs" / "benchmarks"
 BEGIN, END = "<!-- what `make benchmarks-page` writes begins -->\n", "<!-- it ends -->\n"
-HEADS = {"min": "least", "p50": "median", "p99": "99 %", "max": "most"}
-ENOUGH = 20  # tries, for a figure of 99 in a hundred to say more than the most does
+HEADS = {"min": "least", "p50": "median", "max": "most"}
 
 
 def section(result: Json) -> str:
@@ -27,12 +26,12 @@ def section(result: Json) -> str:
         f"{machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"load {machine['load_before']} just before"
     )
-    code = f" at {result['revision']}" if "revision" in result else ""
+    when = f"{result['begun']} to {result['ended']}"
     whole = "" if result["complete"] else " **It did not come to its end.**"
     lines = [
         f"## {result['name'].capitalize()}",
         result["what"],
-        f"`make bench NAME={result['name']}`{code}, {result['begun']} to {result['ended']}; {where}.{whole}",
+        f"`make bench NAME={result['name']}` at {result['revision']}, {when}; {where}.{whole}",
         "",
         f"![each try of {result['name']}](benchmarks/{result['name']}.svg)",
         "",
@@ -46,13 +45,13 @@ def section(result: Json) -> str:
 
 
 def _goals(goals: list[Json]) -> Iterator[str]:
-    yield "| goal | limit | measured | met |"
-    yield "| --- | ---: | ---: | --- |"
+    yield "| goal | limit | measured | by | met |"
+    yield "| --- | ---: | ---: | --- | --- |"
     for goal in goals:
         bound = "at least" if goal["at_least"] else "at most"
         value = "not measured" if goal["value"] is None else f"{number(goal['value'])} {goal['unit']}".strip()
         limit = f"{bound} {number(goal['limit'])} {goal['unit']}".strip()
-        yield f"| {goal['what']} | {limit} | {value} | {'yes' if goal['met'] else '**no**'} |"
+        yield f"| {goal['what']} | {limit} | {value} | {goal['by']} | {'yes' if goal['met'] else '**no**'} |"
 
 
 def _figures(result: Json) -> Iterator[str]:
@@ -62,8 +61,8 @@ def _figures(result: Json) -> Iterator[str]:
     for setup, values in result["summary"].items():
         for value, title in plots.PANELS[result["name"]].items():
             if found := values.get(value):
-                told = ("" if place == "p99" and found["n"] < ENOUGH else number(found[place]) for place in HEADS)
-                yield f"| {setup} | {title} | {found['n']} | {' | '.join(told)} |"
+                told = " | ".join(number(found[place]) for place in HEADS)
+                yield f"| {setup} | {title} | {found['n']} | {told} |"
 
 
 def number(value: float) -> str:

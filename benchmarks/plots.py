@@ -12,7 +12,7 @@ type Json = dict[str, Any]
 
 # Which values of a benchmark are drawn, with what stands below the axis.
 PANELS = {
-    "reaction": {"created": "enqueue to pod created, s"},
+    "reaction": {"created": "enqueue to pod created, s", "task started": "enqueue to task started, s"},
     "lifecycle": {
         "scaler": "writes of who scales, by task",
         "events and status": "its events and status, by task",
@@ -36,7 +36,9 @@ PANELS = {
         "resident": "MiB resident",
         "tick lag p99": "tick lag, 99 %, s",
         "event to decision p99": "event to decision, 99 %, s",
-        "redis reads": "reads of Redis a second",
+        "redis reads": "Redis' reads of its connections a second",
+        "redis commands": "Redis commands a second",
+        "requests": "API requests a second",
         "a scrape takes, at most": "longest scrape, s",
     },
     "growth": {
@@ -67,7 +69,7 @@ OVER_SIZE = {
     }
 }
 PANEL_INCHES, ROW_INCHES, LABEL_INCHES = 3.2, 0.26, 2.4
-ACROSS = 4  # panels beside each other, over a size
+ACROSS = 4  # panels beside each other
 LOGARITHMIC_FROM = 20.0  # times as much as the least: then differences are ratios
 OURS, PEERS = "#1b6ca8", "#c2571a"
 
@@ -101,17 +103,20 @@ def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
 def _draw_by_setup(result: Json, panels: dict[str, str]) -> Figure:
     """One panel beside the other, with the set-ups as rows."""
     setups = list(dict.fromkeys(each["setup"] for each in result["tries"]))
-    width, height = LABEL_INCHES + PANEL_INCHES * len(panels), 0.9 + ROW_INCHES * len(setups)
+    lines, across = -(-len(panels) // ACROSS), min(len(panels), ACROSS)
+    high = 0.9 + ROW_INCHES * len(setups)
+    width, height = LABEL_INCHES + PANEL_INCHES * across, high * lines
     figure = Figure(figsize=(width, height), facecolor="white")
-    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (value, title) in zip(every, panels.items(), strict=True):
+    every = figure.subplots(lines, across, sharey=True, squeeze=False)
+    for axes in every.flat[len(panels) :]:
+        axes.remove()
+    for axes, (value, title) in zip(every.flat, panels.items(), strict=False):
         _panel(axes, result["tries"], setups, value)
         axes.set_xlabel(title, fontsize=8)
-    every[0].set_yticks(range(len(setups)), setups)
-    every[0].invert_yaxis()
-    figure.subplots_adjust(
-        left=LABEL_INCHES / width, right=0.98, bottom=0.55 / height, top=1 - 0.1 / height, wspace=0.08
-    )
+    every[0][0].set_yticks(range(len(setups)), setups)
+    every[0][0].invert_yaxis()
+    gaps = {"wspace": 0.08, "hspace": 0.65 / (high - 0.65)}
+    figure.subplots_adjust(left=LABEL_INCHES / width, right=0.98, bottom=0.55 / height, top=1 - 0.1 / height, **gaps)
     return figure
 
 

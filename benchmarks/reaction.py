@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from benchmarks import keda, ours, stock
 from benchmarks.bench import Json, Run
-from benchmarks.results import Goal, Results
+from benchmarks.results import MEDIANS, WORST, Goal, Results
 from benchmarks.scaled import DEFAULT, TUNED, ScaledObject
 from benchmarks.setups import Setup, pools
 from benchmarks.spread import interleaved, phases
 from tests.e2e.audit import Audit
 from tests.e2e.history import Seen
 
-WHAT = "From zero: from the call of a task until the API server has made the first pod for it."
+WHAT = "From zero: from the call of a task until the API server has made the first pod for it, and until it runs."
 OURS = "ours"
 WHOLE = {OURS: 50, TUNED.name: 20, DEFAULT.name: 10}
 SHORT = {OURS: 6, TUNED.name: 3, DEFAULT.name: 1}
@@ -75,10 +75,11 @@ def goals(results: Results) -> list[Goal]:
     """Those of issue 7."""
     ratio = ratios(results)
     return [
-        Goal("enqueue to pod created, median", 0.15, results.at(OURS, "created"), unit="s"),
-        Goal("enqueue to pod created, 99th percentile", 0.7, results.at(OURS, "created", "p99"), unit="s"),
-        Goal("times faster than KEDA at default polling, medians", 20, ratio[DEFAULT.name], at_least=True),
-        Goal("times faster than KEDA tuned, medians", 5, ratio[TUNED.name], at_least=True),
+        Goal("enqueue to pod created", 0.15, results.at(OURS, "created"), unit="s"),
+        # That of the 99th percentile: of fifty tries, the worst one stands for it.
+        Goal("enqueue to pod created", 0.7, results.at(OURS, "created", "max"), unit="s", by=WORST),
+        Goal("times faster than KEDA at default polling", 20, ratio[DEFAULT.name], at_least=True, by=MEDIANS),
+        Goal("times faster than KEDA tuned", 5, ratio[TUNED.name], at_least=True, by=MEDIANS),
     ]
 
 

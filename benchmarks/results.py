@@ -16,16 +16,19 @@ SHORT = ROOT / "build" / "benchmarks"  # what was run with few tries, to see tha
 
 type Json = dict[str, Any]
 
+MEDIAN, MEDIANS, WORST, TOGETHER, ALL = "median", "medians", "worst try", "all windows together", "all tries"
+
 
 @dataclass(frozen=True)
 class Goal:
-    """A number that is to be reached; `value` is None where it was not measured."""
+    """A number that is to be reached; `value` is None where it was not measured, `by` which of the tries it is of."""
 
     what: str
     limit: float
     value: float | None
     at_least: bool = False  # else at most
     unit: str = ""
+    by: str = MEDIAN
 
     @property
     def met(self) -> bool:

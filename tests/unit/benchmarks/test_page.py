@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import page, plots
-from benchmarks.results import Goal, Results
+from benchmarks.results import WORST, Goal, Results
 
 MACHINE = {"cores": 2, "cpu": "A Processor", "memory_gib": 24.1, "kernel": "6.18", "load_before": 0.1}
 
@@ -17,25 +17,17 @@ def result() -> plots.Json:
         results.add("ours", created=seconds)
     results.add("keda default", created=14.0)
     results.add("keda tuned", created=None)
-    goals = [Goal("median", 0.15, 0.12, unit="s"), Goal("times faster", 20, None, at_least=True)]
+    goals = [Goal("delay", 0.15, 0.12, unit="s"), Goal("times faster", 20, None, at_least=True, by=WORST)]
     return results.to_json({"machine": MACHINE, "revision": "c0ffee"}, goals, {}, complete=True)
 
 
 def test_goals_and_figures_stand_in_tables(result: plots.Json) -> None:
     text = page.section(result)
-    assert "| median | at most 0.15 s | 0.12 s | yes |" in text
-    assert "| times faster | at least 20 | not measured | **no** |" in text
-    assert "| ours | enqueue to pod created, s | 3 | 0.1 | 0.12 |  | 0.3 |" in text
+    assert "| delay | at most 0.15 s | 0.12 s | median | yes |" in text
+    assert "| times faster | at least 20 | not measured | worst try | **no** |" in text
+    assert "| ours | enqueue to pod created, s | 3 | 0.1 | 0.12 | 0.3 |" in text
     assert "2 cores (A Processor), 24.1 GiB" in text
     assert "`make bench NAME=reaction` at c0ffee, " in text
-
-
-def test_99_in_a_hundred_are_told_of_many_tries() -> None:
-    results = Results("reaction", "How fast.")
-    for tenths in range(page.ENOUGH):
-        results.add("ours", created=tenths / 10)
-    text = page.section(results.to_json({"machine": MACHINE}, [], {}, complete=True))
-    assert "| ours | enqueue to pod created, s | 20 | 0 | 0.95 | 1.88 | 1.9 |" in text
 
 
 def test_a_run_that_did_not_end_is_told(result: plots.Json) -> None:
