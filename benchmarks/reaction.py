@@ -12,6 +12,7 @@ from benchmarks.setups import Setup, pools
 from benchmarks.spread import interleaved, phases
 from tests.e2e.audit import Audit
 from tests.e2e.history import Seen
+from tests.e2e.kubernetes import wait_until
 
 WHAT = "From zero: from the call of a task until the API server has made the first pod for it, and until it runs."
 OURS = "ours"
@@ -59,7 +60,8 @@ def one_try(setup: Setup, wait: float) -> Json:
     pool.enqueue(("short", TASK_SECONDS, name))
     called = time.time()
     first = pool.history.wait_for(is_new, "a pod is made", since=already)
-    created = audit.granted("create", "pods", pool.namespace)[0]
+    # A watch may tell of the pod before the log does.
+    created = wait_until(lambda: audit.granted("create", "pods", pool.namespace), "the audit log tells of the pod")[0]
     pool.until_begun(name)
     started = next(float(e["started"]) for e in pool.queue.begun() if e["name"] == name)
     setup.until_done(done + 1)

@@ -34,6 +34,8 @@ def _entries(log: Path, begin: int) -> Iterator[Json]:
     with log.open() as lines:
         lines.seek(begin)
         for line in lines:
+            if not line.endswith("\n"):
+                return  # it is being written
             entry = json.loads(line)
             if "impersonatedUser" not in entry:
                 yield entry
