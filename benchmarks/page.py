@@ -58,9 +58,11 @@ def _figures(result: Json) -> Iterator[str]:
     """A row for each set-up and drawn value."""
     yield f"| set-up | value | tries | {' | '.join(HEADS.values())} |"
     yield f"| --- | --- | ---: |{' ---: |' * len(HEADS)}"
+    by_kind = plots.OVER_SIZE.get(result["name"])
     for setup, values in result["summary"].items():
         for value, title in plots.PANELS[result["name"]].items():
-            if found := values.get(value):
+            drawn = by_kind is None or (setup.partition(",")[0], value) in by_kind
+            if drawn and (found := values.get(value)):
                 told = " | ".join(number(found[place]) for place in HEADS)
                 yield f"| {setup} | {title} | {found['n']} | {told} |"
 

@@ -84,8 +84,8 @@ def draw(result: Json) -> Figure:
 def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
     rows = -(-len(panels) // ACROSS)
     figure = Figure(figsize=(PANEL_INCHES * ACROSS, PANEL_INCHES * rows), facecolor="white")
-    every = figure.subplots(rows, ACROSS, squeeze=False).flat
-    for axes in list(every)[len(panels) :]:
+    every = list(figure.subplots(rows, ACROSS, squeeze=False).flat)
+    for axes in every[len(panels) :]:
         axes.remove()
     for axes, ((kind, value), title) in zip(every, panels.items(), strict=False):
         found = [(each["size"], each[value]) for each in result["tries"] if each["kind"] == kind and each[value]]
@@ -95,7 +95,7 @@ def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
         power = result["ratios"].get(f"{kind}: {value}")
         axes.set_title(title + (f"\ngrows with the power of {power}" if power is not None else ""), fontsize=7)
         axes.grid(visible=True, which="both", linewidth=0.2)
-        axes.tick_params(labelsize=7)
+        axes.tick_params(which="both", labelsize=7)
     figure.tight_layout()
     return figure
 

@@ -30,6 +30,18 @@ def test_goals_and_figures_stand_in_tables(result: plots.Json) -> None:
     assert "`make bench NAME=reaction` at c0ffee, " in text
 
 
+def test_of_each_kind_that_grows_only_its_own_values_are_told() -> None:
+    results = Results("growth", "How much more.")
+    results.add("rest, 10 runners", kind="rest", size=10, seconds=45.0, cores=0.1)
+    results.add("burst, 60 pods", kind="burst", size=60, seconds=0.5)
+    text = page.section(results.to_json({"machine": MACHINE, "revision": "c0ffee"}, [], {}, complete=True))
+    rows = [row for row in text.splitlines() if row.startswith(("| rest", "| burst"))]
+    assert rows == [
+        "| rest, 10 runners | cores | 1 | 0.1 | 0.1 | 0.1 |",
+        "| burst, 60 pods | first to last pod made, s | 1 | 0.5 | 0.5 | 0.5 |",
+    ]
+
+
 def test_a_run_that_did_not_end_is_told(result: plots.Json) -> None:
     assert "did not come to its end" not in page.section(result)
     assert "did not come to its end" in page.section({**result, "complete": False})
@@ -53,6 +65,19 @@ def test_the_same_result_is_the_same_picture(result: plots.Json, tmp_path: Path)
     assert first == second
     assert b"keda default" in first
     assert b"<dc:date>" not in first
+
+
+def test_what_grows_is_drawn_over_its_size() -> None:
+    results = Results("growth", "How much more.")
+    for size in (10, 100, 1000):
+        results.add(f"rest, {size} runners", kind="rest", size=size, cores=size / 1000)
+    told = results.to_json({"machine": MACHINE, "revision": "c0ffee"}, [], {"rest: cores": 1.0}, complete=True)
+    drawn = plots.draw(told)
+    [panel] = [axes for axes in drawn.axes if axes.get_title().startswith("runners at rest: cores")]
+    assert panel.get_title().endswith("grows with the power of 1.0")
+    [line] = panel.get_lines()
+    assert list(line.get_xdata()) == [10, 100, 1000]
+    assert len(drawn.axes) == len(plots.OVER_SIZE["growth"])
 
 
 def test_goals_are_judged_anew_by_what_was_tried(result: plots.Json) -> None:
