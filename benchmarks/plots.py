@@ -89,9 +89,10 @@ def _draw_over_size(result: Json, panels: dict[tuple[str, str], str]) -> Figure:
         axes.remove()
     for axes, ((kind, value), title) in zip(every, panels.items(), strict=False):
         found = [(each["size"], each[value]) for each in result["tries"] if each["kind"] == kind and each[value]]
-        axes.plot(*(zip(*found, strict=True) if found else ((), ())), "o", color=OURS, markersize=4, alpha=0.5)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        if found:
+            axes.plot(*zip(*found, strict=True), "o", color=OURS, markersize=4, alpha=0.5)
+            axes.set_xscale("log")
+            axes.set_yscale("log")
         power = result["ratios"].get(f"{kind}: {value}")
         axes.set_title(title + (f"\ngrows with the power of {power}" if power is not None else ""), fontsize=7)
         axes.grid(visible=True, which="both", linewidth=0.2)
