@@ -164,6 +164,7 @@ class App:
             instance=self._config.identity,
             on_decision=queue.decided,
         )
+            aside=queue.aside,
         namespaces = self._config.watch_namespaces
         resync = Resync(kube, namespaces, runners, queue)
         self._table = reconciler.table

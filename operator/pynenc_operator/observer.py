@@ -3,8 +3,7 @@
 A count of the queue that does not settle what to do is taken again, once.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -34,13 +33,21 @@ RECOUNT_SECONDS: Final = 0.5
 
 
 class Observer:
-    """Sees runners."""
+    """Sees runners; `aside` waits so many seconds, in which others may be looked at."""
 
-    def __init__(self, pods: PodCache, depths: QueueDepths, creation: Creation, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        pods: PodCache,
+        depths: QueueDepths,
+        creation: Creation,
+        now: Callable[[], float],
+        aside: Callable[[float], Awaitable[None]],
+    ) -> None:
         self._pods = pods
         self._depths = depths
         self._creation = creation
         self._now = now
+        self._aside = aside
         self._dead = DeadRunners(pods, depths, now)
 
     def own_pods(self, key: Key, runner: Json) -> tuple[WorkerPod, ...]:
@@ -72,7 +79,7 @@ class Observer:
         seen = self._judged(key, spec, seen)
         decision = decide(spec, seen, self._now())
         if decision.recount:
-            await asyncio.sleep(RECOUNT_SECONDS)
+            await self._aside(RECOUNT_SECONDS)
             seen = await self.again(key, runner, spec, seen, recount=True)
             decision = decide(spec, seen, self._now())
         orphans = await self._dead.orphans(key, spec, seen, decision)

@@ -5,9 +5,10 @@ queue last, so that a stale view scales too little for a tick, never too much. W
 nothing is asked of the API server and nothing is written.
 """
 
+import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -75,6 +76,7 @@ class Reconciler:
         resync_seconds: float,
         instance: str,
         on_decision: Callable[[Key], None] = lambda _key: None,
+        aside: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._kube = kube
         self._depths = depths
@@ -87,7 +89,7 @@ class Reconciler:
         self._announcer = Announcer(kube, now, instance)
         self._actuator = Actuator(kube, build_pod)
         self._creation = Creation(kube, build_pod, now)
-        self._observer = Observer(pods, depths, self._creation, now)
+        self._observer = Observer(pods, depths, self._creation, now, aside)
         self._memory: dict[Key, _Memory] = {}
         self._oldest = OldestEntries(depths, now)
         self._definition = Definition(kube, runners, now)

@@ -71,7 +71,7 @@ class WorkQueue[K: Hashable]:
         `decided` that it knows what to do, with the seconds since the first of its news, of which some may have waited.
         """
         self._work = work
-        self._workers = workers
+        self._places = asyncio.Semaphore(workers)
         self._expected = expected
         self._on_begin = on_begin
         self._on_decision = on_decision
@@ -115,18 +115,24 @@ class WorkQueue[K: Hashable]:
 
     async def run(self) -> None:
         """Work on keys until cancelled: one waits for what is due, and each look is a task of its own."""
-        places = asyncio.Semaphore(self._workers)
         async with asyncio.TaskGroup() as group:
             while True:
-                await places.acquire()
-                taken = await self._take()
+                await self._until_due()
+                await self._places.acquire()
+                taken = self._take()
                 self._on_begin(taken.cause, self._monotonic() - taken.due)
-                group.create_task(self._serve(taken.key, places))
+                group.create_task(self._serve(taken.key))
 
-    async def _serve(self, key: K, places: asyncio.Semaphore) -> None:
+    async def aside(self, seconds: float) -> None:
+        """Let a look wait and have others its place meanwhile; to be called by the work itself."""
+        self._places.release()
+        await asyncio.sleep(seconds)
+        await self._places.acquire()
+
+    async def _serve(self, key: K) -> None:
         pause = await self._attempt(key)
         del self._busy[key]
-        places.release()
+        self._places.release()
         first = self._news.put_back(key), self._routine.put_back(key)
         if any(first):
             self._changed.set()
@@ -160,21 +166,30 @@ class WorkQueue[K: Hashable]:
         now, step = self._monotonic(), crc32(repr(key).encode()) % steps / steps
         return math.floor(now + pause + 0.5 / STEPS_A_SECOND - step) + step - now
 
-    async def _take(self) -> _Taken[K]:
+    async def _until_due(self) -> None:
+        """Wait until a key is due. It holds no place meanwhile: a look that stood aside may want it back."""
         while True:
             self._changed.clear()
             now = self._monotonic()
             found = self._next(now)
             if found is not None and found.due <= now:
-                self._news.drop(found.key)
-                self._routine.drop(found.key)
-                self._busy[found.key] = found
-                if self._told.pop(found.key, None) is not None:
-                    self._answered[found.key] = now
-                return found
+                return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(found.due - now if found else None):
                     await self._changed.wait()
+
+    def _take(self) -> _Taken[K]:
+        """The key whose turn it is now that there is a place: what was due still is, as nobody else takes one."""
+        now = self._monotonic()
+        found = self._next(now)
+        if found is None:
+            raise LookupError("no key is due")
+        self._news.drop(found.key)
+        self._routine.drop(found.key)
+        self._busy[found.key] = found
+        if self._told.pop(found.key, None) is not None:
+            self._answered[found.key] = now
+        return found
 
     def _next(self, now: float) -> _Taken[K] | None:
         """What is to be looked at next, of the keys that nobody looks at; it may not be due yet."""

@@ -67,6 +67,24 @@ async def test_a_key_is_never_worked_on_twice_at_a_time() -> None:
     assert most == 1
 
 
+async def test_a_look_that_stands_aside_leaves_its_place_to_others() -> None:
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        if key.startswith("slow"):
+            await queue.aside(0.3)
+        seen.append(key)
+
+    async with running(work, workers=1) as queue:
+        for number in range(20):
+            queue.add(f"slow{number}")
+        await asyncio.sleep(0.05)
+        queue.add("news")
+        await until(lambda: len(seen) == 21)
+    assert seen[0] == "news"
+    assert sorted(seen[1:]) == sorted(f"slow{number}" for number in range(20))
+
+
 async def test_a_busy_key_holds_up_no_other() -> None:
     release = asyncio.Event()
     seen: list[str] = []
@@ -205,8 +223,8 @@ async def test_news_is_looked_at_before_what_is_due_by_its_interval(time: Time) 
     queue.add("news")
     assert queue.depth == 101
     assert queue.overdue == 0.5
-    assert (await queue._take()).key == "news"
-    assert (await queue._take()).key == "routine-0"
+    assert queue._take().key == "news"
+    assert queue._take().key == "routine-0"
 
 
 async def test_a_key_that_is_overdue_by_its_interval_moves_ahead_with_its_news(time: Time) -> None:
@@ -215,9 +233,9 @@ async def test_a_key_that_is_overdue_by_its_interval_moves_ahead_with_its_news(t
         queue.add_after(f"routine-{number}", 0.0)
     queue.add("routine-99")
     assert queue.depth == 100
-    assert (await queue._take()).key == "routine-99"
+    assert queue._take().key == "routine-99"
     assert queue.depth == 99
-    assert [(await queue._take()).key for _ in range(99)] == [f"routine-{number}" for number in range(99)]
+    assert [queue._take().key for _ in range(99)] == [f"routine-{number}" for number in range(99)]
 
 
 async def test_news_without_end_starves_nobody(time: Time) -> None:
@@ -228,7 +246,7 @@ async def test_news_without_end_starves_nobody(time: Time) -> None:
         time.now += 0.25
         queue.add(f"news-{len(taken)}")
         queue.add(f"more-{len(taken)}")
-        taken.append((await queue._take()).key)
+        taken.append(queue._take().key)
     assert 1.0 <= len(taken) * 0.25 <= 2.5
 
 
@@ -237,17 +255,17 @@ async def test_news_that_waits_its_time_holds_up_nothing_that_is_due(time: Time)
     queue._answered["late"] = time.now
     queue.add_soon("late", 0.1)
     queue.add_after("routine", 0.0)
-    assert (await queue._take()).key == "routine"
+    assert queue._take().key == "routine"
 
 
 async def test_a_burst_of_news_is_one_look_more_and_a_look_for_no_news_holds_up_none(time: Time) -> None:
     queue = WorkQueue(nothing, workers=1, expected=OSError, monotonic=time)
     queue.add_after("a", 0.0)
-    assert (await queue._take()).cause is Cause.INTERVAL
+    assert queue._take().cause is Cause.INTERVAL
     queue._busy.clear()
     time.now += 0.01
     queue.add_soon("a", 0.2)
-    first = await queue._take()
+    first = queue._take()
     assert (first.cause, first.due, first.since) == (Cause.EVENT, time.now, time.now)
     queue._busy.clear()
     told = time.now = time.now + 0.05
@@ -256,7 +274,7 @@ async def test_a_burst_of_news_is_one_look_more_and_a_look_for_no_news_holds_up_
     queue.add_soon("a", 0.2)
     assert queue.depth == 0
     time.now += 0.06
-    taken = await queue._take()
+    taken = queue._take()
     assert taken.since == told  # what it waited for is part of its latency
     assert taken.due == pytest.approx(told + 0.15)
 
