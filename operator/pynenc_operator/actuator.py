@@ -6,6 +6,7 @@ on. A conflict is no error: the world has moved, and the next look decides on wh
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import batched, count
@@ -26,6 +27,8 @@ MOST_CREATED: Final = 250
 CREATE_SECONDS: Final = 5.0
 # Fewer than there are places for writes: one runner whose writes take long, by a webhook say, leaves some to others.
 MOST_AT_A_TIME: Final = 10
+# A quota that others write to at the same time makes a create a conflict, which has made nothing: it is sent again.
+CONFLICT_PAUSES: Final = (0.05, 0.2)
 
 
 @dataclass(slots=True)
@@ -129,7 +132,11 @@ class Actuator:
 
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
         try:
-            return await self._kube.create_pod(key.namespace, self._build_pod(runner, name))
+            for pause in CONFLICT_PAUSES:
+                with contextlib.suppress(Conflict):
+                    return await self._kube.create_pod(key.namespace, body)
+                await asyncio.sleep(pause)
+            return await self._kube.create_pod(key.namespace, body)
         except AlreadyExists:
             await self._name_exists(key, runner, name, outcome)
         except KubeError as error:

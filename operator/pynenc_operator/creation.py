@@ -2,7 +2,8 @@
 
 The built pod is sent as a dry run once for each template. A creation that is refused, by admission or a
 quota, is tried again after 5, 20, 80 s and then every 300 s, not at every look; after an outage at the
-latest after 20 s. A pod that goes makes room in a quota: then it is tried at once.
+latest after 20 s, and after 5 s where others were made beside it. A pod that goes makes room in a quota:
+then it is tried at once.
 """
 
 from collections.abc import Callable
@@ -98,6 +99,8 @@ class Creation:
         """Take in what came of creating pods; `pods`: how many there are that have not ended."""
         attempts = self._attempts[key]
         if outcome.refusal:
+            if outcome.created:  # some are let through: this one is the first that is not
+                attempts.refusals = 0
             self._judge(attempts, outcome.refusal, pods)
         elif outcome.created:
             self._attempts[key] = attempts = _Attempts(attempts.template, attempts.spec, Verdict(valid=True))

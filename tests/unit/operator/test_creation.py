@@ -4,6 +4,7 @@ from typing import Any
 
 from pynenc_operator.actuator import Outcome
 from pynenc_operator.creation import LONGEST_OUTAGE_PAUSE_SECONDS, Creation
+from pynenc_operator.failures import RETRY_SECONDS
 from pynenc_operator.kube import Forbidden, Invalid, KubeError, Unavailable
 from pynenc_operator.model import Key
 from pynenc_operator.reason import Reason
@@ -85,6 +86,15 @@ async def test_a_created_pod_ends_the_waiting() -> None:
     world.creation.learn(KEY, Outcome(created=["reports-0"]), 1)
     assert not world.creation.is_held(KEY, 1)
     assert world.creation.limit(KEY) is None
+
+
+async def test_who_gets_some_pods_waits_for_the_others_no_longer_than_at_first() -> None:
+    world = World()
+    await world.refused(OUTAGE, times=3)
+    world.creation.learn(KEY, Outcome(created=["reports-0"], refusal=OUTAGE), 1)
+    assert world.creation.is_held(KEY, 1)
+    world.now += RETRY_SECONDS[0]
+    assert not world.creation.is_held(KEY, 1)
 
 
 async def test_a_missing_right_of_the_operator_is_told_with_its_mend() -> None:
