@@ -24,7 +24,7 @@ type Json = dict[str, Any]
 
 # Of one runner in one look, some seconds' worth: its author may change the spec meanwhile, its queue become empty.
 MOST_CREATED: Final = 250
-CREATE_SECONDS: Final = 5.0
+MOST_SECONDS: Final = 5.0  # of creating, and of each other kind of step
 # Fewer than there are places for writes: one runner whose writes take long, by a webhook say, leaves some to others.
 MOST_AT_A_TIME: Final = 10
 # A quota that others write to at the same time makes a create a conflict, which has made nothing: it is sent again.
@@ -69,9 +69,14 @@ class Actuator:
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
         results: list[Json | BaseException] = []
+        clock = asyncio.get_running_loop().time
+        ends = clock() + MOST_SECONDS
         for some in batched(steps, MOST_AT_A_TIME):
+            if results and clock() > ends:
+                outcome.more = True
+                break
             results += await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
-        for step, result in zip(steps, results, strict=True):
+        for step, result in zip(steps, results, strict=False):  # those that were taken
             if isinstance(result, Conflict | NotFound):
                 outcome.stale = True
             elif isinstance(result, KubeError):
@@ -103,7 +108,7 @@ class Actuator:
         at_a_time = 1
         self._creating += 1
         clock = asyncio.get_running_loop().time
-        ends = clock() + CREATE_SECONDS
+        ends = clock() + MOST_SECONDS
 
         async def create(name: str) -> bool:
             made[name] = await self._create_one(key, runner, name, outcome)
@@ -131,6 +136,7 @@ class Actuator:
         outcome.created += [name for name, pod in made.items() if pod is not None]
 
     async def _create_one(self, key: Key, runner: Json, name: str, outcome: Outcome) -> Json | None:
+        body = self._build_pod(runner, name)
         try:
             for pause in CONFLICT_PAUSES:
                 with contextlib.suppress(Conflict):

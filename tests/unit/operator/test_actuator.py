@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from pynenc_operator.actuator import CREATE_SECONDS, MOST_AT_A_TIME, MOST_CREATED, Actuator, Outcome
-from pynenc_operator.decision import Create, Decision
-from pynenc_operator.kube import AlreadyExists, Forbidden
-from pynenc_operator.model import Key
+from pynenc_operator.actuator import CONFLICT_PAUSES, MOST_AT_A_TIME, MOST_CREATED, MOST_SECONDS, Actuator, Outcome
+from pynenc_operator.decision import Create, Decision, Drain
+from pynenc_operator.kube import AlreadyExists, Conflict, Forbidden
+from pynenc_operator.model import DrainCause, DrainRequest, Key
 from pynenc_operator.reason import Reason
+from tests.unit.operator.builders import NOW, pod
 from tests.unit.operator.resources import runner
 
 KEY = Key("shop", "reports")
@@ -29,6 +31,8 @@ class Server:
         self.at_a_time = 0
         self.most_at_a_time: list[int] = []  # when each was asked for
         self.slow: dict[str, asyncio.Event] = {}
+        self.conflicts: Counter[str] = Counter()  # by name, how often it is one
+        self.asked: list[str] = []  # pods, to leave
 
     async def create_pod(self, namespace: str, body: Json) -> Json:  # noqa: ARG002
         name = body["metadata"]["name"]
@@ -38,6 +42,9 @@ class Server:
         if name in self.slow:
             await self.slow[name].wait()
         self.at_a_time -= 1
+        if self.conflicts[name] > 0:
+            self.conflicts[name] -= 1
+            raise Conflict("the object has been modified", **WHAT)
         if name in self.foreign:
             raise AlreadyExists("exists", **WHAT)
         if len(self.made) >= self.room:
@@ -45,6 +52,10 @@ class Server:
             raise Forbidden("exceeded quota: q", **WHAT)
         self.made.append(name)
         return body
+
+    async def patch_pod_annotations(self, namespace: str, name: str, *_: object) -> Json:  # noqa: ARG002
+        self.asked.append(name)
+        return {"metadata": {"name": name}}
 
     async def get_pod(self, namespace: str, name: str) -> Json:  # noqa: ARG002
         return {"metadata": {"name": name}}
@@ -89,6 +100,37 @@ async def test_a_refusal_is_met_once_and_not_as_often_as_there_are_pods_to_make(
     assert later.refused <= MOST_AT_A_TIME
 
 
+async def test_a_quota_that_others_write_to_at_the_same_time_refuses_nothing() -> None:
+    server = Server()
+    server.conflicts.update({f"reports-{number}": len(CONFLICT_PAUSES) for number in range(0, 40, 5)})
+    outcome = await server.create(40)
+    assert outcome.created == [f"reports-{n}" for n in range(40)]
+    assert outcome.refusal is None
+
+
+async def test_a_create_that_stays_a_conflict_is_a_refusal() -> None:
+    server = Server()
+    server.conflicts["reports-0"] = 100
+    outcome = await server.create(40)
+    assert isinstance(outcome.refusal, Conflict)
+    assert server.conflicts["reports-0"] == 100 - len(CONFLICT_PAUSES) - 1
+    assert outcome.created == []
+
+
+async def test_no_look_asks_pods_to_leave_for_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    passed = itertools.count(step=MOST_SECONDS / 3)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", passed.__next__, raising=False)
+    drains = tuple(
+        Drain(pod(f"reports-{n}"), DrainRequest(DrainCause.IDLE, NOW), Reason.IDLE_TIMEOUT) for n in range(100)
+    )
+    decision = Decision(0, Reason.QUEUE_DEPTH, drains=drains)
+    outcome = await server.actuator().apply(KEY, runner(), decision, ())
+    assert MOST_AT_A_TIME <= len(outcome.done) < 100
+    assert [step.pod.name for step in outcome.done] == server.asked
+    assert outcome.more
+
+
 async def test_a_name_of_somebody_else_is_passed_over() -> None:
     server = Server()
     server.foreign = {"reports-0", "reports-2"}
@@ -105,7 +147,7 @@ async def test_no_look_makes_more_than_its_share() -> None:
 
 async def test_no_look_takes_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server()
-    passed = itertools.count(step=CREATE_SECONDS / 20)
+    passed = itertools.count(step=MOST_SECONDS / 20)
     monkeypatch.setattr(asyncio.get_running_loop(), "time", passed.__next__, raising=False)
     outcome = await server.create(100)
     assert 1 < len(outcome.created) < 100
