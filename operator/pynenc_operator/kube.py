@@ -39,6 +39,7 @@ type Json = dict[str, Any]
 _MERGE: Final = "application/merge-patch+json"
 _STRICT: Final = (("fieldValidation", "Strict"),)
 _RUNNERS: Final = f"/apis/{labels.GROUP}/{labels.VERSION}"
+_EVENT_SECONDS: Final = 3.0
 _EVENTS: Final = "/apis/events.k8s.io/v1"
 _LEASES: Final = "/apis/coordination.k8s.io/v1"
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
@@ -104,8 +105,8 @@ class Kube:
         await self._patch(f"{labels.PLURAL}/status", _RUNNERS, namespace, name, fields, query)
 
     async def create_event(self, namespace: str, body: Json) -> Json:
-        """Create an events.k8s.io/v1 Event."""
-        return await self._create("events", _EVENTS, namespace, body)
+        """Create an events.k8s.io/v1 Event; what makes one waits for it, and can do without."""
+        return await self._create("events", _EVENTS, namespace, body, deadline=_EVENT_SECONDS)
 
     async def get_secret(self, namespace: str, name: str) -> Json:
         """One Secret; `data` is base64."""
