@@ -154,4 +154,8 @@ class BrokerClients:
 def _broker(backend: Backend, **values: object) -> Any:  # noqa: ANN401
     # No task is imported and no runner made: the broker alone needs neither. Its log would tell URLs.
     settings = {"app_id": backend.app_id, "logging_level": "critical", **values}
-    return Pynenc(config_values=settings).broker
+    broker = Pynenc(config_values=settings).broker
+    log = broker.app.logger
+    for each in log.filters[:-1]:  # each app adds one that holds its configuration to the logger of all of that id
+        log.removeFilter(each)
+    return broker

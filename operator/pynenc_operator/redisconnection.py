@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pynenc_redis.util.mongo_client import _POOLS_LOCK, _REDIS_POOLS
 from redis import Connection, ConnectionPool, SSLConnection
 
 from pynenc_operator.addresses import first, resolved
@@ -39,5 +40,8 @@ class IdleConnections:
         self._pool = pool
 
     def close(self) -> None:
-        """Close them; the pool makes others where they are needed."""
+        """Close them, and have the plugin forget the pool with its password; who still has it may go on with it."""
+        with _POOLS_LOCK:
+            for place in [place for place, pool in _REDIS_POOLS.items() if pool is self._pool]:
+                del _REDIS_POOLS[place]
         self._pool.disconnect(inuse_connections=False)

@@ -1,13 +1,16 @@
 """Counting that goes wrong before a server is asked, and what clients of one URL share."""
 
+import logging
 import threading
+import time
 from typing import Any
 
 import pytest
+from pynenc_redis.util import mongo_client
 
 from pynenc_operator.backends import Backend, BackendKind, BrokerError, BrokerErrorKind
 from pynenc_operator.broker import BackendSource
-from pynenc_operator.brokerclients import BrokerClients
+from pynenc_operator.brokerclients import UNUSED_SECONDS, BrokerClients
 from pynenc_operator.redisconnection import IdleConnections
 from tests.unit.operator.builders import Time
 
@@ -82,6 +85,21 @@ async def test_what_is_unused_is_disconnected_unless_another_app_of_the_url_uses
     time.now += 620
     await source.ask(Backend(BackendKind.REDIS, URL + "/2", "orders"), count)
     assert pools[URL].disconnected.wait(10)
+
+
+def test_a_password_that_is_changed_again_and_again_leaves_nothing_behind() -> None:
+    before = dict(mongo_client._REDIS_POOLS)
+    clients = BrokerClients(allow_local=True, connections=2)
+    for number in range(20):
+        at = number * 2 * UNUSED_SECONDS
+        clients.broker(Backend(BackendKind.REDIS, f"redis://:{number}@redis.shop.svc:6379", "rotated"), at)
+        clients.evict(at, set())
+    assert len(logging.getLogger("pynenc.rotated").filters) == 1
+    clients.close()
+    deadline = time.monotonic() + 10
+    while before != mongo_client._REDIS_POOLS:  # they are closed in threads
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_server_is_the_same_for_all_its_apps_users_and_databases_and_tells_no_password() -> None:
