@@ -65,8 +65,12 @@ class Queues:
         return self.unknown(answers[0]) if self.all else ()
 
     def marks(self, answers: Sequence[Any], since: dict[str, QueueMark]) -> tuple[list[QueueMark], int]:
-        """How far each queue reaches by the answers to a count, and how many have stayed `since`."""
+        """How far each queue reaches by the answers to a count, and how many have stayed `since`.
+
+        A queue whose name Redis has lost, and that has no entry, is in use no more.
+        """
         rest, marks, stayed = list(answers[self.all :]), [], 0
+        used = {queuekeys.DEFAULT, *(raw.decode() for raw in answers[0])} if self.all else set(self.names)
         for name in self.names:
             listed, newest, prioritized, members = rest[:4]
             del rest[:4]
@@ -78,7 +82,8 @@ class Queues:
                     stayed += _stayed(rest.pop(0), mark.listed, listed)
             latest = max(numbers, default=None)
             last = newest.decode(errors="surrogateescape") if newest else None
-            marks.append(QueueMark(name, last, listed, prioritized, latest))
+            if name in used or listed or prioritized:
+                marks.append(QueueMark(name, last, listed, prioritized, latest))
         return marks, stayed
 
     def quiet(self) -> tuple[Quiet, ...]:

@@ -218,3 +218,21 @@ async def test_a_queue_that_comes_into_use_tells_where_none_is_named(
     await until(lambda: source.hears(backend(redis)))  # of the queue that is known now, too
     shop.put("gpu", "b")
     await until(lambda: told == [(), ()])
+
+
+async def test_queues_whose_names_are_lost_are_waited_for_no_more(
+    source: BackendSource, redis: RedisServer, shop: Shop, told: list[tuple[str, ...]]
+) -> None:
+    shop.put("gpu", "a")
+    seen = await count(source, redis)
+    assert {mark.queue for mark in seen.marks} == {"default", "gpu"}
+    shop.client.flushall()
+    seen = await count(source, redis, since=seen)
+    assert {mark.queue for mark in seen.marks} == {"default"}
+    seen = await count(source, redis, since=seen)
+    await until(lambda: source.hears(backend(redis)))
+    told.clear()
+    await count(source, redis, since=seen)
+    await asyncio.sleep(1)
+    assert not told
+    assert source.hears(backend(redis))
