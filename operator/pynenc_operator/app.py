@@ -68,6 +68,7 @@ class App:
         )
         self._queue: WorkQueue[Key] | None = None  # while leading
         self._table = RunnerTable()
+        metrics.queued.set_function(lambda: queue.depth if (queue := self._queue) else 0)
 
     async def run(self) -> None:
         """Lead whenever this replica may, until cancelled."""
@@ -163,12 +164,11 @@ class App:
             resync_seconds=settings.RESYNC_SECONDS,
             instance=self._config.identity,
             on_decision=queue.decided,
-        )
             aside=queue.aside,
+        )
         namespaces = self._config.watch_namespaces
         resync = Resync(kube, namespaces, runners, queue)
         self._table = reconciler.table
-        self._metrics.queued.set_function(lambda: queue.depth)
 
         def runner_changed(event: Json) -> None:
             if key := runners.apply_event(event):

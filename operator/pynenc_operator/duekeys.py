@@ -27,8 +27,8 @@ class DueKeys[K: Hashable]:
         return key in self._due and self._push(key)
 
     def until(self, now: float) -> Iterator[K]:
-        """Those that are due."""
-        return (key for key, due in self._due.items() if due <= now)
+        """Those that are due; may be asked from another thread."""
+        return (key for key, due in list(self._due.items()) if due <= now)
 
     def drop(self, key: K) -> None:
         """Have a key due no more."""
