@@ -96,15 +96,18 @@ class PodWatch:
         """Take in all pods there are; what was known and is not among them is gone."""
         if place.listed.is_set():
             await self._list_runners(place.namespace)
-        known, there = self._pods.known(place.namespace), set[str]()
+        known, there = self._pods.known(place.namespace), dict[str, str]()
         async for page in pages(self._connection, PODS, place.path, place.namespace, _SELECTED):
             version = page.version
+            if page.first:  # what came before is not part of it, and known by now
+                known |= there
+                there.clear()
             for number, pod in enumerate(page.items):
-                there.add(pod["metadata"]["uid"])
+                there[pod["metadata"]["uid"]] = pod["metadata"]["resourceVersion"]
                 self._tell(self._pods.apply_event({"type": None, "object": pod}, self._now()))
                 if number % _AT_A_TIME == 0:
                     await asyncio.sleep(0)
-        for key in self._pods.retain(place.namespace, known, there):
+        for key in self._pods.retain(place.namespace, known, set(there)):
             self._tell(key)
         place.version, place.listed_at = version, time.monotonic()
         place.listed.set()

@@ -190,6 +190,16 @@ async def test_when_the_list_is_old_all_is_listed_again(server: Server, monkeypa
     assert server.known() == {"a": "3"}  # that b went was missed
 
 
+async def test_a_list_that_begins_anew_forgets_what_its_first_pages_had(server: Server) -> None:
+    server.lists = [
+        {"items": [pod("a", 3), pod("b", 4)], "metadata": {"resourceVersion": "7", "continue": "more"}},
+        410,
+        {"items": [pod("a", 3), pod("c", 8)], "metadata": {"resourceVersion": "9"}},
+    ]
+    await server.watch_until(lambda: "watch 9" in server.asked)
+    assert server.known() == {"a": "3", "c": "8"}
+
+
 async def test_a_server_in_trouble_is_asked_again_until_it_answers(server: Server) -> None:
     server.lists = [403, 403]
     server.watches = [500, (error(500, "InternalError"),), ()]
