@@ -128,7 +128,8 @@ class Reconciler:
         said = await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        if outcome.stale:
+        # What an answer has shown of a spec, the watch tells of no more.
+        if outcome.stale or not same_wish(runner, self._runners.get(key)):
             return AGAIN_SECONDS
         if outcome.more:
             return 0.0
@@ -226,8 +227,7 @@ class Reconciler:
         if patch is None or now < memory.status_not_before:
             return bool(previous == current)
         try:
-            written = await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"])
-            self._runners.put(written)  # whose spec the watch may show later, as no news
+            self._runners.put(await self._kube.patch_runner_status(key.namespace, key.name, patch, runner["spec"]))
         except NotFound:
             pass  # deleted meanwhile; the watch says so
         except OutdatedDefinition:
@@ -237,7 +237,7 @@ class Reconciler:
             memory.status_not_before = now + RETRY_SECONDS
         else:
             memory.status_written = now
-            return same_wish(runner, written)
+            return True
         return False
 
     def _forget(self, key: Key) -> None:

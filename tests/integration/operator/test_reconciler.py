@@ -10,6 +10,7 @@ from pynenc_operator.clock import Clock
 from pynenc_operator.conditions import rfc3339
 from pynenc_operator.kube import Forbidden, Kube
 from pynenc_operator.kube_connection import Connection
+from pynenc_operator.reconciler import AGAIN_SECONDS
 from pynenc_operator.rest import REST_SECONDS
 from tests.cluster.half_cluster import HalfCluster
 from tests.integration.operator.pool_harness import NoAccess, Pool, manifest
@@ -414,7 +415,9 @@ async def test_a_runner_that_is_being_deleted_leaves_no_frozen_series(
     crd_installed.kubectl("patch", *runner, "--type=merge", "-p", json.dumps({"metadata": {"finalizers": None}}))
 
 
-@pytest.mark.parametrize(("spec", "seconds"), [({}, REST_SECONDS), ({"idleTimeoutSeconds": 7}, 1.0)])
+@pytest.mark.parametrize(
+    ("spec", "seconds"), [({}, REST_SECONDS), ({"idleTimeoutSeconds": 7, "pollIntervalSeconds": 60}, AGAIN_SECONDS)]
+)
 async def test_a_spec_that_the_answer_to_a_status_write_brings_first_is_looked_at_soon(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, spec: dict[str, int], seconds: float
 ) -> None:
