@@ -2,8 +2,8 @@
 
 The built pod is sent as a dry run once for each template. A creation that is refused, by admission or a
 quota, is tried again after 5, 20, 80 s and then every 300 s, not at every look; after an outage at the
-latest after 20 s, and after 5 s where others were made beside it. A pod that goes makes room in a quota:
-then it is tried at once.
+latest after 20 s. Where others were made beside it, the pauses begin with 5 s again. A pod that goes makes
+room in a quota: then it is tried at once.
 """
 
 from collections.abc import Callable

@@ -126,10 +126,11 @@ class Reconciler:
             memory.name_taken = outcome.name_taken or memory.name_taken
         facts = Facts(problem, verdict.problem, verdict.valid, memory.name_taken, self._depths.shared(key))
         said = await self._report(key, runner, spec, facts, seen, decision, scaled=scaled)
+        if not same_wish(runner, self._runners.get(key)):
+            return AGAIN_SECONDS  # what an answer has shown of a spec, the watch tells of no more
         if outcome.errors:
             return RETRY_SECONDS  # what is refused now is not asked for again at every look
-        # What an answer has shown of a spec, the watch tells of no more.
-        if outcome.stale or not same_wish(runner, self._runners.get(key)):
+        if outcome.stale:
             return AGAIN_SECONDS
         if outcome.more:
             return 0.0
@@ -147,11 +148,8 @@ class Reconciler:
             if memory.spec is None or memory.spec[0] != runner["spec"]:
                 memory.spec = runner["spec"], parse_spec(runner["spec"])
         except (OutdatedDefinition, SpecInvalid) as error:
-            if error.message != memory.refusal_told:
+            if error.message != memory.refusal_told and await self._announcer.refused(runner, error):
                 memory.refusal_told = error.message
-                reason = "SpecInvalid" if isinstance(error, SpecInvalid) else "DefinitionOutdated"
-                note = f"{error.message}: {error.mend}"
-                await self._announcer.write_event(runner, reason, note, action="Refuse", kind="Warning")
             raise
         memory.refusal_told = ""
         return memory.spec[1]
