@@ -61,10 +61,12 @@ class Actuator:
     async def apply(self, key: Key, runner: Json, decision: Decision, names_in_use: Iterable[str]) -> Outcome:
         """Carry `decision` out. Errors of one pod do not keep the others from their step."""
         outcome = Outcome()
-        await self._all(key, (*decision.cancels, *decision.recovery), outcome)
+        for before in (decision.cancels, decision.recovery):
+            await self._all(key, before, outcome)
         if decision.create:
             await self._create(key, runner, decision.create.count, set(names_in_use), outcome)
-        await self._all(key, (*decision.drains, *decision.deletes), outcome)
+        for after in (decision.drains, decision.deletes):
+            await self._all(key, after, outcome)
         return outcome
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:

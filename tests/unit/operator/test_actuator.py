@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pynenc_operator.actuator import CONFLICT_PAUSES, MOST_AT_A_TIME, MOST_CREATED, MOST_SECONDS, Actuator, Outcome
-from pynenc_operator.decision import Create, Decision, Drain
+from pynenc_operator.decision import Create, Decision, Delete, Drain
 from pynenc_operator.kube import AlreadyExists, Conflict, Forbidden
 from pynenc_operator.model import DrainCause, DrainRequest, Key
 from pynenc_operator.reason import Reason
@@ -56,6 +56,9 @@ class Server:
     async def patch_pod_annotations(self, namespace: str, name: str, *_: object) -> Json:  # noqa: ARG002
         self.asked.append(name)
         return {"metadata": {"name": name}}
+
+    async def delete_pod(self, *_: object) -> Json:
+        return {}
 
     async def get_pod(self, namespace: str, name: str) -> Json:  # noqa: ARG002
         return {"metadata": {"name": name}}
@@ -128,6 +131,22 @@ async def test_no_look_asks_pods_to_leave_for_longer_than_its_share(monkeypatch:
     outcome = await server.actuator().apply(KEY, runner(), decision, ())
     assert MOST_AT_A_TIME <= len(outcome.done) < 100
     assert [step.pod.name for step in outcome.done] == server.asked
+    assert outcome.more
+
+
+async def test_pods_that_are_hard_to_ask_keep_none_from_being_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    passed = itertools.count(step=2 * MOST_SECONDS)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", passed.__next__, raising=False)
+    drains = tuple(
+        Drain(pod(f"reports-{n}"), DrainRequest(DrainCause.IDLE, NOW), Reason.IDLE_TIMEOUT) for n in range(40)
+    )
+    gone = Delete(pod("reports-99"), Reason.DRAINED)
+    outcome = await server.actuator().apply(
+        KEY, runner(), Decision(0, Reason.QUEUE_DEPTH, drains=drains, deletes=(gone,)), ()
+    )
+    assert len(outcome.done) == MOST_AT_A_TIME + 1
+    assert outcome.done[-1] == gone
     assert outcome.more
 
 
