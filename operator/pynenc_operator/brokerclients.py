@@ -1,6 +1,6 @@
 """pynenc's brokers or what stands in for them, one for each backend, and their connections, one lot for each URL.
 
-The only module that imports pynenc. What it does blocks: it is called in threads.
+The only module that makes apps of pynenc. What it does blocks: it is called in threads.
 """
 
 import threading
@@ -112,10 +112,11 @@ class BrokerClients:
     def _connect(self, backend: Backend) -> Any:  # noqa: ANN401
         match backend.kind:
             case BackendKind.REDIS:
+                url = checked_redis_url(backend.url)
                 broker = _broker(
                     backend,
                     broker_cls="RedisBroker",
-                    redis_url=checked_redis_url(backend.url),
+                    redis_url=url,
                     socket_timeout=_SOCKET_SECONDS,
                     socket_connect_timeout=_SOCKET_SECONDS,
                     redis_pool_max_connections=self._most,  # one pool serves all apps of a URL
@@ -123,7 +124,7 @@ class BrokerClients:
                 pool = broker.client.connection_pool
                 if not self._allow_local:
                     check_addresses(pool)
-                self._shared(backend, lambda: IdleConnections(pool))
+                self._shared(backend, lambda: IdleConnections(pool, url))
                 return broker
             case BackendKind.SQLITE:
                 queues, runs = (TableNames(backend.app_id, part).table_prefix for part in ("broker", "orchestrator"))

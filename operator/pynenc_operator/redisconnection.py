@@ -36,12 +36,17 @@ def check_addresses(pool: ConnectionPool) -> None:
 class IdleConnections:
     """A pool's, but for those that are in use: the plugin shares it with URLs that say the same in other words."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, url: str) -> None:
+        """`url`: as the plugin was given it."""
         self._pool = pool
+        self._url = url
 
     def close(self) -> None:
-        """Close them, and have the plugin forget the pool with its password; who still has it may go on with it."""
+        """Close them, and have the plugin forget the URL with its password; who still has its pool may go on with it.
+
+        The plugin may have made another pool since, where one that says the same was closed before.
+        """
         with _POOLS_LOCK:
-            for place in [place for place, pool in _REDIS_POOLS.items() if pool is self._pool]:
-                del _REDIS_POOLS[place]
-        self._pool.disconnect(inuse_connections=False)
+            latest = _REDIS_POOLS.pop(self._url, self._pool)
+        for pool in {self._pool, latest}:
+            pool.disconnect(inuse_connections=False)

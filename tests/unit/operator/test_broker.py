@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pynenc_operator.redisconnection import IdleConnections
 from tests.unit.operator.builders import Time
 
 URL = "redis://redis.shop.svc:6379"
+WAYS = ("?socket_timeout=5", "")  # which is ours to say
 BACKEND = Backend(BackendKind.REDIS, URL, "reports")
 
 
@@ -45,7 +47,7 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> dict[str, Pool]:
 
     def connect(clients: BrokerClients, backend: Backend) -> Broker:
         pool: Any = pools.setdefault(backend.url, Pool())
-        clients._shared(backend, lambda: IdleConnections(pool))
+        clients._shared(backend, lambda: IdleConnections(pool, backend.url))
         return Broker()
 
     monkeypatch.setattr(BrokerClients, "_connect", connect)
@@ -87,6 +89,14 @@ async def test_what_is_unused_is_disconnected_unless_another_app_of_the_url_uses
     assert pools[URL].disconnected.wait(10)
 
 
+def until_known(pools: dict[str, Any]) -> None:
+    """Wait until the plugin knows these pools alone: others are closed in threads."""
+    deadline = time.monotonic() + 10
+    while pools != mongo_client._REDIS_POOLS:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_password_that_is_changed_again_and_again_leaves_nothing_behind() -> None:
     before = dict(mongo_client._REDIS_POOLS)
     clients = BrokerClients(allow_local=True, connections=2)
@@ -96,10 +106,21 @@ def test_a_password_that_is_changed_again_and_again_leaves_nothing_behind() -> N
         clients.evict(at, set())
     assert len(logging.getLogger("pynenc.rotated").filters) == 1
     clients.close()
-    deadline = time.monotonic() + 10
-    while before != mongo_client._REDIS_POOLS:  # they are closed in threads
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until_known(before)
+
+
+def test_two_ways_to_write_a_url_leave_nothing_behind_either() -> None:
+    before = dict(mongo_client._REDIS_POOLS)
+    clients = BrokerClients(allow_local=True, connections=2)
+    one, other = (Backend(BackendKind.REDIS, f"redis://redis.shop.svc:6379{query}", "a") for query in WAYS)
+    clients.broker(one, 0)
+    clients.broker(other, 2 * UNUSED_SECONDS)
+    clients.evict(2 * UNUSED_SECONDS, set())
+    until_known(before)
+    clients.broker(replace(other, app_id="b"), 2 * UNUSED_SECONDS)
+    assert len(mongo_client._REDIS_POOLS) == len(before) + 1
+    clients.close()
+    until_known(before)
 
 
 def test_a_server_is_the_same_for_all_its_apps_users_and_databases_and_tells_no_password() -> None:
