@@ -69,10 +69,16 @@ async def test_a_key_is_never_worked_on_twice_at_a_time() -> None:
 
 async def test_a_look_that_stands_aside_leaves_its_place_to_others() -> None:
     seen: list[str] = []
+    at_work, most = 0, 0
 
     async def work(key: str) -> None:
+        nonlocal at_work, most
         if key.startswith("slow"):
             await queue.aside(0.3)
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.005)
+        at_work -= 1
         seen.append(key)
 
     async with running(work, workers=1) as queue:
@@ -82,6 +88,7 @@ async def test_a_look_that_stands_aside_leaves_its_place_to_others() -> None:
         queue.add("news")
         await until(lambda: len(seen) == 21)
     assert seen[0] == "news"
+    assert most == 1  # each takes a place again when it goes on
     assert sorted(seen[1:]) == sorted(f"slow{number}" for number in range(20))
 
 
