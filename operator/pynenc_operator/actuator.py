@@ -70,15 +70,16 @@ class Actuator:
         return outcome
 
     async def _all(self, key: Key, steps: Sequence[Step], outcome: Outcome) -> None:
-        results: list[Json | BaseException] = []
+        results: list[tuple[Step, Json | BaseException]] = []
         clock = asyncio.get_running_loop().time
         ends = clock() + MOST_SECONDS
         for some in batched(steps, MOST_AT_A_TIME):
             if results and clock() > ends:
                 outcome.more = True
                 break
-            results += await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
-        for step, result in zip(steps, results, strict=False):  # those that were taken
+            answers = await asyncio.gather(*(self._take(key, step) for step in some), return_exceptions=True)
+            results += zip(some, answers, strict=True)
+        for step, result in results:
             if isinstance(result, Conflict | NotFound):
                 outcome.stale = True
             elif isinstance(result, KubeError):
